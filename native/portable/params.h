@@ -1,0 +1,111 @@
+/* The integer parameters of every operation, as the plan hands them to the kernels.
+ *
+ * Everything here is an integer: scales became (multiplier, shift) pairs before the engine saw the
+ * network (S3). `shift` follows TFLite's sign: positive shifts left, negative is a rounding right
+ * shift, so M = multiplier * 2^(shift - 31). Layout is NHWC, weights as stored in a TFLite file.
+ * The field names are the attribute names of the planner's operation records. */
+#ifndef ZP_PORTABLE_PARAMS_H
+#define ZP_PORTABLE_PARAMS_H
+
+#include "kernel.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* in: x int8 [batch,in_h,in_w,in_c]; w int8 [out_c,kernel_h,kernel_w,in_c/groups]; bias int32 [out_c] or NULL.
+ * unit: one output row (n, oh), batch*out_h of them. Padding positions contribute nothing (x = zero point). */
+typedef struct {
+    int32_t batch, in_h, in_w, in_c, out_h, out_w, out_c, kernel_h, kernel_w;
+    int32_t stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left, groups;
+    int32_t input_zero_point, weight_zero_point, output_zero_point, clamp_min, clamp_max;
+    const int32_t *multiplier, *shift; /* [out_c] */
+} zp_conv_2d_params;
+
+/* w int8 [kernel_h,kernel_w,out_c], out_c = in_c*depth_multiplier; output channel ic*depth_multiplier+m.
+ * unit: one output row (n, oh). */
+typedef struct {
+    int32_t batch, in_h, in_w, in_c, out_h, out_w, out_c, kernel_h, kernel_w;
+    int32_t stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left, depth_multiplier;
+    int32_t input_zero_point, weight_zero_point, output_zero_point, clamp_min, clamp_max;
+    const int32_t *multiplier, *shift; /* [out_c] */
+} zp_depthwise_conv_2d_params;
+
+/* x int8 [rows,in_features]; w int8 [out_features,in_features]; bias int32 [out_features] or NULL.
+ * unit: one (row, output feature) pair, rows*out_features of them, row-major. */
+typedef struct {
+    int32_t rows, in_features, out_features;
+    int32_t input_zero_point, weight_zero_point, output_zero_point, clamp_min, clamp_max;
+    const int32_t *multiplier, *shift; /* [out_features] */
+} zp_fully_connected_params;
+
+/* Element-wise with broadcasting: strides are in elements, 0 along a broadcast dimension; shape is the output's,
+ * rank entries used. unit: one output element in row-major order.
+ * add: both inputs are shifted left by left_shift, rescaled, added (or subtracted), rescaled (S9). */
+typedef struct {
+    int32_t rank, shape[ZP_MAX_RANK], stride1[ZP_MAX_RANK], stride2[ZP_MAX_RANK];
+    int32_t input1_zero_point, input2_zero_point, output_zero_point, clamp_min, clamp_max;
+    int32_t left_shift, multiplier1, shift1, multiplier2, shift2, output_multiplier, output_shift;
+    int32_t subtract; /* 1: input1 - input2 */
+} zp_add_params;
+
+typedef struct {
+    int32_t rank, shape[ZP_MAX_RANK], stride1[ZP_MAX_RANK], stride2[ZP_MAX_RANK];
+    int32_t input1_zero_point, input2_zero_point, output_zero_point, clamp_min, clamp_max;
+    int32_t multiplier, shift;
+} zp_mul_params;
+
+/* Average (padding not counted, halves away from zero) and max pooling. unit: one output row (n, oh). */
+typedef struct {
+    int32_t batch, in_h, in_w, channels, out_h, out_w, kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left;
+    int32_t clamp_min, clamp_max;
+} zp_pool_2d_params;
+
+/* Mean or sum over some axes of a row-major tensor; keep_shape/keep_stride walk the output elements through the input,
+ * reduce_shape/reduce_stride the elements added up for one output (strides in elements).
+ * q = clamp(output_zero_point + rescale(sum - count*input_zero_point)). unit: one output element. */
+typedef struct {
+    int32_t keep_rank, keep_shape[ZP_MAX_RANK], keep_stride[ZP_MAX_RANK];
+    int32_t reduce_rank, reduce_shape[ZP_MAX_RANK], reduce_stride[ZP_MAX_RANK];
+    int32_t input_zero_point, output_zero_point, multiplier, shift, clamp_min, clamp_max;
+} zp_reduce_params;
+
+/* y[i] = table[x[i] + 128]; one table (channels == 1) or one per innermost channel: table int8 [channels][256].
+ * unit: one element; count of them. */
+typedef struct {
+    int32_t count, channels;
+    const int8_t *table;
+} zp_table_params;
+
+/* Fixed-point softmax over the innermost `depth` values of `rows` rows (gemmlowp's exponential). unit: one row. */
+typedef struct {
+    int32_t rows, depth, input_multiplier, input_left_shift, diff_min;
+} zp_softmax_params;
+
+/* Moves elements without arithmetic: out[i] = in[in_offset + sum i_d*in_stride[d]], row-major over shape.
+ * Serves transpose, slice, strided slice (negative strides too), split, broadcast. Strides and offset in elements.
+ * unit: one slice along the outermost dimension. */
+typedef struct {
+    int32_t rank, shape[ZP_MAX_RANK], in_stride[ZP_MAX_RANK], in_offset, element_size;
+} zp_strided_copy_params;
+
+/* out = value everywhere, then in[...] copied to offset before[d]. unit: one slice along the outermost output dimension. */
+typedef struct {
+    int32_t rank, in_shape[ZP_MAX_RANK], before[ZP_MAX_RANK], out_shape[ZP_MAX_RANK], value, element_size;
+} zp_pad_params;
+
+/* Joins inputs along an axis: for each of `outer` steps, copies inner[i] bytes from input i. unit: one outer step. */
+typedef struct {
+    int32_t outer, n_inputs;
+    const int32_t *inner; /* [n_inputs], bytes */
+} zp_concatenation_params;
+
+/* unit: one output row (n, oh). */
+typedef struct {
+    int32_t batch, in_h, in_w, channels, out_h, out_w, align_corners, half_pixel_centers;
+} zp_resize_2d_params;
+
+#ifdef __cplusplus
+}
+#endif
+#endif
