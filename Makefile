@@ -1,0 +1,55 @@
+# Two commands matter: `make demo` and `make test`. Both build what they need in .venv.
+# PYTHON chooses the interpreter (>= 3.11); TORCH pins the PyTorch requirement, e.g. TORCH="torch==2.13.*".
+PYTHON ?= python3
+TORCH  ?= torch
+VENV   := .venv
+BIN    := $(VENV)/bin
+SOURCES := pyproject.toml CMakeLists.txt $(shell find native -name '*.c' -o -name '*.cc' -o -name '*.h' -o -name '*.inc' -o -name CMakeLists.txt)
+
+.PHONY: demo test test-full lint types native-test sanitize clean
+
+demo: $(VENV)/.demo
+	$(BIN)/zeropoint demo
+
+test: $(VENV)/.dev native-test
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadgroup
+
+test-full: $(VENV)/.dev native-test sanitize
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+native-test: $(VENV)/.dev
+	$(BIN)/cmake -S . -B build/native -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DZP_PYTHON=OFF -DZP_TESTS=ON -DCMAKE_BUILD_TYPE=Release
+	$(BIN)/cmake --build build/native
+	$(BIN)/ctest --test-dir build/native --output-on-failure
+
+# The native tests once under AddressSanitizer + UBSan and once under ThreadSanitizer.
+sanitize: $(VENV)/.dev
+	for s in address,undefined thread; do \
+	  $(BIN)/cmake -S . -B build/san-$$s -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DZP_PYTHON=OFF -DZP_TESTS=ON \
+	    -DZP_SANITIZE=$$s -DCMAKE_BUILD_TYPE=RelWithDebInfo && \
+	  $(BIN)/cmake --build build/san-$$s && $(BIN)/ctest --test-dir build/san-$$s --output-on-failure || exit 1; \
+	done
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit("zeropoint needs Python >= 3.11; set PYTHON=") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --upgrade pip
+
+# The stamps record a finished install; they are remade when a native source or the package metadata changes.
+$(VENV)/.demo: $(BIN)/python $(SOURCES)
+	$(BIN)/python -m pip install -q "$(TORCH)" -e ".[demo]"
+	touch $@
+
+$(VENV)/.dev: $(BIN)/python $(SOURCES)
+	$(BIN)/python -m pip install -q "$(TORCH)" -e ".[train,report,peers,dev]"
+	touch $@
+
+clean:
+	rm -rf build dist $(VENV)
