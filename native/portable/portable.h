@@ -1,0 +1,24 @@
+/* Every portable kernel, in one include. Start reading with kernel.h (what a kernel is), params.h (what each is told)
+ * and fixedpoint.h (how each one rounds). */
+#ifndef ZP_PORTABLE_PORTABLE_H
+#define ZP_PORTABLE_PORTABLE_H
+
+#include "add.h"
+#include "average_pool_2d.h"
+#include "concatenation.h"
+#include "conv_2d.h"
+#include "depthwise_conv_2d.h"
+#include "fully_connected.h"
+#include "kernel.h"
+#include "max_pool_2d.h"
+#include "mul.h"
+#include "pad.h"
+#include "params.h"
+#include "reduce.h"
+#include "resize_bilinear.h"
+#include "resize_nearest_neighbor.h"
+#include "softmax.h"
+#include "strided_copy.h"
+#include "table.h"
+
+#endif
