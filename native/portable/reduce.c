@@ -16,8 +16,10 @@ static uint32_t sum_of(const int8_t *x, const zp_reduce_params *p) {
     for (;;) {
         ptrdiff_t at = 0;
         for (int32_t d = 0; d < last; ++d) at += (ptrdiff_t)index[d] * p->reduce_stride[d];
-        for (int32_t i = 0; i < p->reduce_shape[last]; ++i)
-            sum += (uint32_t)x[at + (ptrdiff_t)i * p->reduce_stride[last]];
+        for (int32_t i = 0; i < p->reduce_shape[last]; ++i) {
+            const int32_t code = x[at + (ptrdiff_t)i * p->reduce_stride[last]];
+            sum += (uint32_t)code;
+        }
         int32_t d = last - 1;
         while (d >= 0 && ++index[d] == p->reduce_shape[d]) index[d--] = 0;
         if (d < 0) return sum;
