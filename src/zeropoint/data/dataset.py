@@ -1,0 +1,57 @@
+"""What a data set is here, and the one that holds all its images in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from zeropoint.errors import DataError
+
+
+@runtime_checkable
+class ImageDataset(Protocol):
+    """Labelled images of one size: ``[i]`` gives (uint8 (C, H, W), label); ``batch`` stacks many."""
+
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]: ...
+
+    def batch(self, indices: Sequence[int] | Tensor) -> tuple[Tensor, Tensor]:
+        """(uint8 (N, C, H, W), int64 (N,)) of the samples at ``indices``."""
+        ...
+
+
+class ImageArrays(Dataset[tuple[Tensor, int]]):
+    """Images (N, C, H, W) uint8 and labels (N,) int64, in memory."""
+
+    def __init__(self, images: Tensor, labels: Tensor, classes: Sequence[str]) -> None:
+        if images.dtype != torch.uint8 or images.ndim != 4:
+            raise DataError(f"images must be uint8 (N, C, H, W), not {images.dtype} {tuple(images.shape)}")
+        if labels.shape != images.shape[:1]:
+            raise DataError(f"{len(images)} images but labels of shape {tuple(labels.shape)}")
+        labels = labels.to(torch.int64)
+        if len(labels) and not (0 <= int(labels.min()) and int(labels.max()) < len(classes)):
+            raise DataError(f"labels {int(labels.min())}..{int(labels.max())} do not fit {len(classes)} classes")
+        self.images = images.contiguous()
+        self.labels = labels
+        self.classes = tuple(classes)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.images[index], int(self.labels[index])
+
+    def batch(self, indices: Sequence[int] | Tensor) -> tuple[Tensor, Tensor]:
+        chosen = torch.as_tensor(indices, dtype=torch.int64)
+        return self.images[chosen], self.labels[chosen]
+
+    def subset(self, count: int) -> ImageArrays:
+        """The first ``count`` samples."""
+        return ImageArrays(self.images[:count], self.labels[:count], self.classes)
