@@ -23,6 +23,7 @@ from zeropoint.arithmetic.fixedpoint import (
     softmax_params,
 )
 from zeropoint.arithmetic.matmul import accumulator_bound, naive_matmul, safe_depth, unfolded_bias, unfolded_matmul
+from zeropoint.arithmetic.tables import table_kinds, unary_table
 
 __all__ = [
     "QuantParams",
@@ -42,6 +43,8 @@ __all__ = [
     "safe_depth",
     "saturating_rounding_doubling_high_mul",
     "softmax_params",
+    "table_kinds",
+    "unary_table",
     "unfolded_bias",
     "unfolded_matmul",
 ]
