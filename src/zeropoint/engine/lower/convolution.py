@@ -1,0 +1,162 @@
+"""Convolution, depthwise convolution and fully connected: the operations with an int32 accumulator (S2-S6).
+
+The multiplier of each output channel is ``S_x S_w / S_y``. In which precision that product is taken decides its last
+bit, and TFLite has two ways: int8 convolutions multiply the float32 scales in double precision; uint8 ones, and fully
+connected layers with one weight scale, round the product ``S_x S_w`` to float32 first.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from zeropoint.arithmetic import quantize_multipliers, requantize
+from zeropoint.engine.lower.geometry import window
+from zeropoint.engine.lower.lowering import Lowering, to_int8
+from zeropoint.engine.lower.tables import table_attrs
+from zeropoint.engine.program import AttrValue
+from zeropoint.errors import GraphError, UnsupportedError
+from zeropoint.graph import Op
+
+# A 1x1 depthwise convolution of so few channels (an input's normalisation) becomes one table per channel.
+MAX_TABLE_CHANNELS = 16
+
+
+def multipliers(to: Lowering, x: int, w: int, y: int, channels: int, *, single_product: bool) -> dict[str, AttrValue]:
+    """``multiplier`` and ``shift``, int32 ``[channels]``: ``S_x S_w / S_y`` in Q31 (S3)."""
+    x_scale, w_scale, y_scale = to.scale(x), to.scales(w), np.float64(to.scale(y))
+    if w_scale.size not in (1, channels):
+        raise GraphError(f"weights {to.tensor(w).name!r} have {w_scale.size} scales for {channels} output channels")
+    if single_product and w_scale.size == 1:
+        product = (x_scale * w_scale).astype(np.float64)
+    else:
+        product = np.float64(x_scale) * w_scale.astype(np.float64)
+    multiplier, shift = quantize_multipliers(np.broadcast_to(product / y_scale, (channels,)))
+    return {"multiplier": multiplier, "shift": shift}
+
+
+def _weights(to: Lowering, w: int, *, symmetric: bool) -> int:
+    """The zero point of constant weights (int8 codes), checked against what the reference kernels honour."""
+    data = to.required_constant(w, "the weights")
+    if data.dtype not in (np.int8, np.uint8):
+        raise UnsupportedError(
+            f"weights {to.tensor(w).name!r} are {to.tensor(w).dtype}: a float or hybrid model; "
+            "quantize its weights to 8 bits"
+        )
+    zero_point = to.zero_point(w)
+    if symmetric and to.tensor(w).dtype != "uint8" and zero_point != 0:
+        raise UnsupportedError(
+            f"int8 weights {to.tensor(w).name!r} have zero point {zero_point}: int8 convolutions take symmetric weights"
+        )
+    return zero_point
+
+
+def _bias(op: Op, to: Lowering, channels: int) -> int:
+    """Program index of the int32 bias, or -1."""
+    bias = op.inputs[2] if len(op.inputs) > 2 else -1
+    if bias < 0:
+        return -1
+    data = to.required_constant(bias, "the bias")
+    if data.dtype != np.int32:
+        raise UnsupportedError(f"bias {to.tensor(bias).name!r} is {data.dtype}: int32 is needed")
+    if data.size != channels:
+        raise GraphError(f"bias {to.tensor(bias).name!r} has {data.size} values for {channels} output channels")
+    return to.use(bias)
+
+
+def conv_2d(op: Op, to: Lowering) -> None:
+    """conv_2d -> conv_2d; groups are in_c / (channels of one filter)."""
+    x, w, y = op.inputs[0], op.inputs[1], op.outputs[0]
+    to.require_eight_bit(x, y)
+    out_c, kernel_h, kernel_w, group_c = to.shape(w)
+    in_c = to.shape(x)[3]
+    if in_c % group_c or out_c % (in_c // group_c):
+        raise GraphError(f"{in_c} input channels do not divide into filters of {group_c} channels and {out_c} outputs")
+    weight_zero_point = _weights(to, w, symmetric=True)
+    bias = _bias(op, to, out_c)
+    attrs: dict[str, AttrValue] = {
+        **window(op, to, kernel_h, kernel_w),
+        "in_c": in_c,
+        "out_c": out_c,
+        "groups": in_c // group_c,
+        "weight_zero_point": weight_zero_point,
+        "input_zero_point": to.zero_point(x),
+        "output_zero_point": to.zero_point(y),
+        **multipliers(to, x, w, y, out_c, single_product=to.tensor(x).dtype == "uint8"),
+        **to.clamp(op, y),
+    }
+    to.step("conv_2d", [to.use(x), to.use(w), bias], [to.define(y)], attrs)
+
+
+def depthwise_conv_2d(op: Op, to: Lowering) -> None:
+    """depthwise_conv_2d -> depthwise_conv_2d, or a table per channel where every output depends on one input code."""
+    x, w, y = op.inputs[0], op.inputs[1], op.outputs[0]
+    to.require_eight_bit(x, y)
+    _, kernel_h, kernel_w, out_c = to.shape(w)
+    in_c = to.shape(x)[3]
+    if out_c % in_c:
+        raise GraphError(f"{out_c} output channels are no multiple of {in_c} input channels")
+    weight_zero_point = _weights(to, w, symmetric=True)
+    bias = _bias(op, to, out_c)
+    attrs: dict[str, AttrValue] = {
+        **window(op, to, kernel_h, kernel_w),
+        "in_c": in_c,
+        "out_c": out_c,
+        "depth_multiplier": out_c // in_c,
+        "weight_zero_point": weight_zero_point,
+        "input_zero_point": to.zero_point(x),
+        "output_zero_point": to.zero_point(y),
+        **multipliers(to, x, w, y, out_c, single_product=to.tensor(x).dtype == "uint8"),
+        **to.clamp(op, y),
+    }
+    plain = kernel_h == kernel_w == attrs["stride_h"] == attrs["stride_w"] == 1 and out_c == in_c
+    if plain and out_c <= MAX_TABLE_CHANNELS:
+        to.step("table", [to.use(x)], [to.define(y)], table_attrs(_channel_tables(op, to, attrs), to.shape(y)))
+        return
+    to.step("depthwise_conv_2d", [to.use(x), to.use(w), bias], [to.define(y)], attrs)
+
+
+def _channel_tables(op: Op, to: Lowering, attrs: dict[str, AttrValue]) -> np.ndarray:
+    """int8 ``[channels, 256]``: the 1x1 depthwise convolution of every input code, by the arithmetic it stands for."""
+    weights = to_int8(to.required_constant(op.inputs[1], "the weights")).reshape(1, -1).astype(np.int64)
+    codes = np.arange(-128, 128, dtype=np.int64).reshape(-1, 1)
+    acc = (codes - attrs["input_zero_point"]) * (weights - attrs["weight_zero_point"])
+    if len(op.inputs) > 2 and op.inputs[2] >= 0:
+        acc = acc + to.required_constant(op.inputs[2], "the bias").reshape(1, -1).astype(np.int64)
+    rows = requantize(
+        acc.astype(np.int32),  # the kernels add in int32 too
+        attrs["multiplier"],
+        attrs["shift"],
+        int(attrs["output_zero_point"]),
+        int(attrs["clamp_min"]),
+        int(attrs["clamp_max"]),
+    )
+    return np.ascontiguousarray(rows.T)
+
+
+def fully_connected(op: Op, to: Lowering) -> None:
+    """fully_connected -> fully_connected on ``[rows, in_features]``, whatever the input's rank."""
+    x, w, y = op.inputs[0], op.inputs[1], op.outputs[0]
+    to.require_eight_bit(x, y)
+    if str(op.attrs.get("weights_format", "DEFAULT")) != "DEFAULT":
+        raise UnsupportedError(f"weights format {op.attrs['weights_format']}: only DEFAULT (row-major) is read")
+    out_features, in_features = to.shape(w)
+    elements = int(np.prod(to.shape(x)))
+    if elements % in_features:
+        raise GraphError(f"{elements} input values do not divide into rows of {in_features}")
+    per_channel = to.scales(w).size > 1
+    weight_zero_point = _weights(to, w, symmetric=per_channel)
+    bias = _bias(op, to, out_features)
+    attrs: dict[str, AttrValue] = {
+        "rows": elements // in_features,
+        "in_features": in_features,
+        "out_features": out_features,
+        "weight_zero_point": weight_zero_point,
+        "input_zero_point": to.zero_point(x),
+        "output_zero_point": to.zero_point(y),
+        **multipliers(to, x, w, y, out_features, single_product=True),
+        **to.clamp(op, y),
+    }
+    to.step("fully_connected", [to.use(x), to.use(w), bias], [to.define(y)], attrs)
+
+
+RULES = {"conv_2d": conv_2d, "depthwise_conv_2d": depthwise_conv_2d, "fully_connected": fully_connected}
