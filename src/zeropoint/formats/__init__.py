@@ -1,0 +1,58 @@
+"""Model files to graphs and back. One folder per format; the graph is all they share.
+
+``load`` and ``save`` speak TFLite, the project's own file format. ``load`` takes files nobody vouches
+for: it gives a verified graph or raises, and never reads outside the file.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from zeropoint.errors import FormatError
+from zeropoint.formats.atomic import write_atomically
+from zeropoint.formats.tflite.reader import read
+from zeropoint.formats.tflite.writer import write
+from zeropoint.graph import Graph
+
+__all__ = ["dumps", "load", "loads", "save"]
+
+
+def load(source: str | os.PathLike[str] | bytes | bytearray | memoryview, *, integer_only: bool = True) -> Graph:
+    """The graph of a ``.tflite`` file, given as a path or as the file's bytes.
+
+    Constants are read-only views on the file's bytes. ``integer_only=False`` also admits float and
+    hybrid networks (to look at them: the engine runs integers). Raises ``FormatError`` for what is no
+    intact TFLite file, ``UnsupportedError`` for what a sound file asks and we do not speak, ``GraphError``
+    for a network that breaks a rule or computes in floats; each names the file and the place in it.
+    """
+    if isinstance(source, bytes | bytearray | memoryview):
+        return loads(source, integer_only=integer_only)
+    path = Path(source)
+    try:
+        if path.exists() and not path.is_file():
+            raise FormatError(f"{path}: not a file (a directory or a device); give the path of a .tflite file")
+        data = path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise FormatError(f"{path}: cannot be read ({error}); check the path") from error
+    return read(data, name=str(path), integer_only=integer_only)
+
+
+def loads(data: bytes | bytearray | memoryview, *, name: str = "<bytes>", integer_only: bool = True) -> Graph:
+    """``load`` from bytes; ``name`` is what errors call them. Mutable buffers are copied first."""
+    return read(bytes(data), name=name, integer_only=integer_only)
+
+
+def dumps(graph: Graph) -> bytes:
+    """The graph as the bytes of a ``.tflite`` file: the same graph always gives the same bytes.
+
+    Operator versions are the lowest that the tensors' types allow, so that LiteRT, TFLM and compilers
+    for accelerators accept the file; an operator that carries a higher version keeps it. Raises
+    ``GraphError`` for a graph that does not verify or attributes the format does not have.
+    """
+    return write(graph)
+
+
+def save(graph: Graph, path: str | os.PathLike[str]) -> None:
+    """Writes ``dumps(graph)`` to ``path``, atomically: a reader finds the old file or the new, never half of one."""
+    write_atomically(path, dumps(graph))
