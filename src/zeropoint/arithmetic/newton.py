@@ -1,7 +1,7 @@
 """Nonlinear functions in fixed point, by iteration: ``1/sqrt`` on int32, one word of state (S9).
 
-``Qm`` below means an int32 with ``m`` integer bits and ``31 - m`` fraction bits. A product of a ``Qm`` and a ``Qn`` by the high
-multiply is a ``Q(m+n)``; going back to fewer integer bits is a saturating left shift.
+``Qm`` below means an int32 with ``m`` integer bits and ``31 - m`` fraction bits. A product of a ``Qm`` and a ``Qn`` by
+the high multiply is a ``Q(m+n)``; going back to fewer integer bits is a saturating left shift.
 """
 
 from __future__ import annotations
