@@ -259,10 +259,10 @@ def _elu(s: _Setting, r: np.ndarray) -> np.ndarray:
 
 
 def _gelu(s: _Setting, r: np.ndarray) -> np.ndarray:
-    half = np.float32(0.5) * r
+    half: np.ndarray = np.float32(0.5) * r
     if s.attrs.get("approximate", False):
         inner = np.float32(math.sqrt(2 / math.pi)) * (r + np.float32(0.044715) * r * r * r)
-        return half * (np.float32(1) + _by_double(math.tanh, inner))
+        return np.asarray(half * (np.float32(1) + _by_double(math.tanh, inner)))
     return half * _by_double(math.erfc, r * np.float32(-math.sqrt(0.5)))
 
 
