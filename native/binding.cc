@@ -1,0 +1,282 @@
+// The only file that knows Python: zeropoint._engine.
+//
+// Translates the planner's dictionaries into a Program, arrays into pointers, and C++ exceptions into the
+// package's own; decides nothing.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "plan/error.h"
+#include "plan/plan.h"
+
+namespace nb = nanobind;
+
+namespace {
+
+using Array = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
+
+const struct {
+    const char *name;
+    zp::DType dtype;
+    nb::dlpack::dtype dlpack;
+} kTypes[] = {
+    {"int8", zp::DType::int8, nb::dtype<std::int8_t>()},     {"uint8", zp::DType::uint8, nb::dtype<std::uint8_t>()},
+    {"int16", zp::DType::int16, nb::dtype<std::int16_t>()},  {"int32", zp::DType::int32, nb::dtype<std::int32_t>()},
+    {"int64", zp::DType::int64, nb::dtype<std::int64_t>()},  {"bool", zp::DType::boolean, nb::dtype<bool>()},
+};
+
+zp::DType dtype_from(const std::string &name, const std::string &who) {
+    for (const auto &type : kTypes)
+        if (name == type.name) return type.dtype;
+    throw zp::PlanError(who + " has type '" + name + "'; the engine holds int8, uint8, int16, int32, int64 and bool");
+}
+
+const auto &type_of(zp::DType dtype) {
+    for (const auto &type : kTypes)
+        if (type.dtype == dtype) return type;
+    return kTypes[0];
+}
+
+// What a caller sees: a flipped tensor is uint8 outside.
+zp::DType outer_dtype(const zp::TensorSpec &t) { return t.flip ? zp::DType::uint8 : t.dtype; }
+
+std::string shape_text(const std::vector<std::int64_t> &shape) {
+    std::string out = "(";
+    for (std::size_t i = 0; i < shape.size(); ++i) out += (i ? ", " : "") + std::to_string(shape[i]);
+    return out + ")";
+}
+
+std::vector<std::int64_t> shape_of(const Array &a) {
+    std::vector<std::int64_t> shape;
+    for (std::size_t d = 0; d < a.ndim(); ++d) shape.push_back(static_cast<std::int64_t>(a.shape(d)));
+    return shape;
+}
+
+nb::object get(const nb::dict &d, const char *key) { return d.contains(key) ? nb::borrow(d[key]) : nb::none(); }
+
+nb::object demand(const nb::dict &d, const char *key, const std::string &who) {
+    if (!d.contains(key)) throw zp::PlanError(who + " lacks the key '" + key + "'");
+    return nb::borrow(d[key]);
+}
+
+std::int64_t integer(nb::handle value, const std::string &who) {
+    std::int64_t result = 0;
+    nb::object index = nb::steal(PyNumber_Index(value.ptr()));
+    if (!index.is_valid()) PyErr_Clear();
+    if (!index.is_valid() || !nb::try_cast(index, result)) throw zp::PlanError(who + " has to be an integer");
+    return result;
+}
+
+std::int32_t narrow(std::int64_t value, const std::string &who) {
+    if (value < INT32_MIN || value > INT32_MAX) throw zp::PlanError(who + " = " + std::to_string(value) + " does not fit int32");
+    return static_cast<std::int32_t>(value);
+}
+
+std::vector<std::int64_t> integers(nb::handle values, const std::string &who) {
+    std::vector<std::int64_t> result;
+    for (nb::handle value : values) result.push_back(integer(value, who));
+    return result;
+}
+
+std::vector<int> indices(nb::handle values, const std::string &who) {
+    std::vector<int> result;
+    for (std::int64_t value : integers(values, who)) result.push_back(narrow(value, who));
+    return result;
+}
+
+template <class T>
+void widen(const Array &a, const std::string &who, std::vector<std::int32_t> &out) {
+    const auto *data = static_cast<const T *>(a.data());
+    for (std::size_t i = 0; i < a.size(); ++i) out.push_back(narrow(static_cast<std::int64_t>(data[i]), who));
+}
+
+zp::Attribute attribute_from(nb::handle value, const std::string &who) {
+    zp::Attribute attribute;
+    Array array;
+    if (nb::try_cast(value, array) && array.ndim() > 0) {
+        attribute.scalar = false;
+        if (array.dtype() == nb::dtype<std::int32_t>()) widen<std::int32_t>(array, who, attribute.values);
+        else if (array.dtype() == nb::dtype<std::int8_t>()) widen<std::int8_t>(array, who, attribute.values);
+        else if (array.dtype() == nb::dtype<std::int64_t>()) widen<std::int64_t>(array, who, attribute.values);
+        else throw zp::PlanError(who + " has to be an int32, int8 or int64 array");
+    } else if (nb::isinstance<nb::list>(value) || nb::isinstance<nb::tuple>(value)) {
+        attribute.scalar = false;
+        for (std::int64_t v : integers(value, who)) attribute.values.push_back(narrow(v, who));
+    } else {
+        attribute.values.push_back(narrow(integer(value, who), who));
+    }
+    return attribute;
+}
+
+class PyPlan {
+public:
+    PyPlan(const nb::list &tensors, const nb::list &steps, nb::handle inputs, nb::handle outputs, int threads, nb::object isa,
+           bool keep_intermediates) {
+        zp::Program program;
+        for (nb::handle t : tensors) program.tensors.push_back(tensor_from(nb::cast<nb::dict>(t), program.tensors.size()));
+        for (nb::handle s : steps) program.steps.push_back(step_from(nb::cast<nb::dict>(s), program.steps.size()));
+        program.inputs = indices(inputs, "inputs");
+        program.outputs = indices(outputs, "outputs");
+        zp::PlanOptions options;
+        options.threads = threads;
+        options.isa = isa.is_none() ? std::string() : nb::cast<std::string>(isa);
+        options.keep_intermediates = keep_intermediates;
+        plan_ = std::make_unique<zp::Plan>(std::move(program), options);
+    }
+
+    nb::list run(const nb::list &inputs) const {
+        const zp::Program &program = plan_->program();
+        if (inputs.size() != program.inputs.size())
+            throw zp::ArgumentError("run takes " + std::to_string(program.inputs.size()) + " inputs, got " + std::to_string(inputs.size()));
+        std::vector<Array> held;
+        std::vector<const void *> in;
+        for (std::size_t i = 0; i < inputs.size(); ++i) {
+            held.push_back(checked_input(inputs[i], program.tensors[static_cast<std::size_t>(program.inputs[i])]));
+            in.push_back(held.back().data());
+        }
+        nb::list results;
+        std::vector<void *> out;
+        for (int t : program.outputs) {
+            const zp::TensorSpec &tensor = program.tensors[static_cast<std::size_t>(t)];
+            results.append(new_array(tensor, outer_dtype(tensor), out));
+        }
+        {
+            nb::gil_scoped_release released;
+            plan_->run(in.data(), out.data());
+        }
+        return results;
+    }
+
+    nb::object tensor(int index) const {
+        const zp::Program &program = plan_->program();
+        if (index < 0 || static_cast<std::size_t>(index) >= program.tensors.size())
+            throw zp::PlanError("there is no tensor " + std::to_string(index) + " in this plan");
+        const zp::TensorSpec &tensor = program.tensors[static_cast<std::size_t>(index)];
+        std::vector<void *> out;
+        nb::object array = new_array(tensor, tensor.dtype, out);
+        plan_->read_tensor(index, out[0]);
+        return array;
+    }
+
+    nb::list steps() const {
+        nb::list reports;
+        for (const zp::StepReport &step : plan_->steps()) {
+            nb::dict report;
+            report["op"] = step.op;
+            report["kernel"] = step.kernel->name;
+            report["isa"] = zp::isa_name(step.kernel->isa);
+            report["units"] = step.units;
+            reports.append(report);
+        }
+        return reports;
+    }
+
+    int threads() const { return plan_->threads(); }
+    std::int64_t arena_bytes() const { return plan_->arena_bytes(); }
+
+private:
+    zp::TensorSpec tensor_from(const nb::dict &d, std::size_t index) {
+        zp::TensorSpec t;
+        std::string who = "tensor " + std::to_string(index);
+        t.name = nb::cast<std::string>(demand(d, "name", who));
+        who += " '" + t.name + "'";
+        t.shape = integers(demand(d, "shape", who), who + " 'shape'");
+        t.dtype = dtype_from(nb::cast<std::string>(demand(d, "dtype", who)), who);
+        if (const nb::object alias = get(d, "alias"); !alias.is_none()) {
+            t.alias = narrow(integer(alias, who + " 'alias'"), who + " 'alias'");
+            if (t.alias < 0) throw zp::PlanError(who + " 'alias' is negative");
+        }
+        if (const nb::object flip = get(d, "flip"); !flip.is_none()) t.flip = nb::cast<bool>(flip);
+        if (const nb::object data = get(d, "data"); !data.is_none()) {
+            Array array;
+            if (!nb::try_cast(data, array)) throw zp::PlanError(who + " 'data' has to be a C-contiguous NumPy array");
+            if (array.dtype() != type_of(t.dtype).dlpack) throw zp::PlanError(who + " 'data' is not of its type " + type_of(t.dtype).name);
+            if (shape_of(array) != t.shape)
+                throw zp::PlanError(who + " 'data' has shape " + shape_text(shape_of(array)) + ", not " + shape_text(t.shape));
+            constants_.push_back(array);
+            t.data = array.data();
+        }
+        return t;
+    }
+
+    static zp::StepSpec step_from(const nb::dict &d, std::size_t index) {
+        zp::StepSpec s;
+        std::string who = "step " + std::to_string(index);
+        s.op = nb::cast<std::string>(demand(d, "op", who));
+        who += " (" + s.op + ")";
+        s.inputs = indices(demand(d, "inputs", who), who + " 'inputs'");
+        s.outputs = indices(demand(d, "outputs", who), who + " 'outputs'");
+        for (auto [key, value] : nb::cast<nb::dict>(demand(d, "attrs", who))) {
+            const std::string name = nb::cast<std::string>(key);
+            s.attrs[name] = attribute_from(value, who + ": attribute '" + name + "'");
+        }
+        return s;
+    }
+
+    static Array checked_input(nb::handle value, const zp::TensorSpec &tensor) {
+        const auto &type = type_of(outer_dtype(tensor));
+        Array array;
+        if (!nb::try_cast(value, array)) throw zp::ArgumentError("input '" + tensor.name + "' has to be a C-contiguous NumPy array");
+        if (array.dtype() != type.dlpack) throw zp::ArgumentError("input '" + tensor.name + "' has to be " + type.name);
+        if (shape_of(array) != tensor.shape)
+            throw zp::ArgumentError("input '" + tensor.name + "' has to have shape " + shape_text(tensor.shape) + ", has " +
+                                    shape_text(shape_of(array)));
+        return array;
+    }
+
+    static nb::object new_array(const zp::TensorSpec &tensor, zp::DType dtype, std::vector<void *> &pointers) {
+        const std::size_t bytes = static_cast<std::size_t>(std::max<std::int64_t>(zp::Plan::bytes(tensor), 1));
+        auto *data = new std::uint8_t[bytes];
+        nb::capsule owner(data, [](void *p) noexcept { delete[] static_cast<std::uint8_t *>(p); });
+        std::vector<std::size_t> shape(tensor.shape.begin(), tensor.shape.end());
+        pointers.push_back(data);
+        return nb::cast(nb::ndarray<nb::numpy>(data, shape.size(), shape.data(), owner, nullptr, type_of(dtype).dlpack));
+    }
+
+    // Constants are used where they lie, so the arrays have to outlive the plan: declared before it.
+    std::vector<Array> constants_;
+    std::unique_ptr<zp::Plan> plan_;
+};
+
+std::vector<std::string> names(const std::vector<zp::Isa> &isas) {
+    std::vector<std::string> result;
+    for (zp::Isa isa : isas) result.emplace_back(zp::isa_name(isa));
+    return result;
+}
+
+void raise_from(const char *type, const char *what) {
+    const nb::object error = nb::module_::import_("zeropoint.errors").attr(type);
+    PyErr_SetString(error.ptr(), what);
+}
+
+}  // namespace
+
+NB_MODULE(_engine, m) {
+    m.doc() = "The compiled engine: plans and runs integer networks.";
+    nb::register_exception_translator([](const std::exception_ptr &p, void *) {
+        try {
+            std::rethrow_exception(p);
+        } catch (const zp::PlanError &e) {
+            raise_from("EngineError", e.what());
+        } catch (const zp::ArgumentError &e) {
+            raise_from("InputError", e.what());
+        }
+    });
+    m.attr("version") = ZP_VERSION;
+    m.def("isas_built", [] { return names(zp::isas_built()); }, "Instruction sets with kernels in this build, lowest first.");
+    m.def("isas_supported", [] { return names(zp::isas_supported(zp::detect_cpu_features())); },
+          "Those of them that this CPU runs.");
+    nb::class_<PyPlan>(m, "Plan")
+        .def(nb::init<const nb::list &, const nb::list &, nb::handle, nb::handle, int, nb::object, bool>(), nb::arg("tensors"),
+             nb::arg("steps"), nb::arg("inputs"), nb::arg("outputs"), nb::arg("threads") = 1, nb::arg("isa").none() = nb::none(),
+             nb::arg("keep_intermediates") = false)
+        .def("run", &PyPlan::run, nb::arg("inputs"), "Arrays in, arrays out. Releases the GIL; any number of threads may call it.")
+        .def("tensor", &PyPlan::tensor, nb::arg("index"), "A copy of a tensor after a run, with keep_intermediates.")
+        .def("steps", &PyPlan::steps, "Which kernel each step uses: a list of {op, kernel, isa, units}.")
+        .def_prop_ro("threads", &PyPlan::threads)
+        .def_prop_ro("arena_bytes", &PyPlan::arena_bytes);
+}

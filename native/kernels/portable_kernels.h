@@ -1,0 +1,24 @@
+// The operations that exist, by the names of their portable kernels, which define them.
+#ifndef ZP_KERNELS_PORTABLE_KERNELS_H
+#define ZP_KERNELS_PORTABLE_KERNELS_H
+
+#include "../portable/portable.h"
+
+#define ZP_PORTABLE_OPS(X)     \
+    X(conv_2d)                 \
+    X(depthwise_conv_2d)       \
+    X(fully_connected)         \
+    X(add)                     \
+    X(mul)                     \
+    X(average_pool_2d)         \
+    X(max_pool_2d)             \
+    X(reduce)                  \
+    X(table)                   \
+    X(softmax)                 \
+    X(strided_copy)            \
+    X(pad)                     \
+    X(concatenation)           \
+    X(resize_nearest_neighbor) \
+    X(resize_bilinear)
+
+#endif

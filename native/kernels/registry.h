@@ -1,0 +1,48 @@
+// The list of kernels and the pure function that chooses among them.
+//
+// Start reading here to add a fast kernel: write the function (in a file of its own, compiled with the flags of
+// its instruction set, without the standard library), add one line to `registry.cc`, and list the shapes that it
+// takes in `accepts`. Everything that a record does not accept falls to the next rung of the ladder, and
+// the portable kernel, which defines the operation, accepts everything.
+#ifndef ZP_KERNELS_REGISTRY_H
+#define ZP_KERNELS_REGISTRY_H
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "../plan/isa.h"
+#include "../portable/kernel.h"
+
+namespace zp {
+
+struct KernelRecord {
+    const char *op;
+    const char *types;
+    Isa isa;
+    const char *name;  // <op>_<types>_<isa>
+    zp_kernel_fn fn;
+    // Null: takes every set of parameters.
+    bool (*accepts)(const void *params) = nullptr;
+    // Constant operands, rearranged once at planning time. The kernel then finds the packed bytes (64-byte aligned)
+    // in place of input 1. A record with `pack` is chosen only where the inputs from 1 on are constant.
+    std::size_t (*packed_bytes)(const void *params) = nullptr;
+    void (*pack)(const void *params, const void *const *inputs, void *packed) = nullptr;
+    // Bytes of scratch that one thread needs. Null: none.
+    std::size_t (*scratch_bytes)(const void *params) = nullptr;
+    // Number of work units. Null: the portable kernel's.
+    std::int64_t (*units)(const void *params) = nullptr;
+
+    std::uint32_t cpu_features() const { return isa_features(isa); }
+};
+
+const std::vector<KernelRecord> &kernel_records();
+
+// The record of the highest rung <= `bound` whose CPU features are all present and that accepts `params`; among
+// equals the first. A pure function of its arguments. Null where no record fits.
+const KernelRecord *choose_kernel(const std::vector<KernelRecord> &records, const std::string &op, const void *params,
+                                  bool constant_operands, Isa bound, std::uint32_t cpu_features);
+
+}  // namespace zp
+#endif

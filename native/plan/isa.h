@@ -1,0 +1,37 @@
+// Instruction sets: which this CPU has, which were built, and how a user names one.
+//
+// The sets form one ladder (portable < avx2 < avx512vnni): naming one means "this rung and those below it".
+#ifndef ZP_PLAN_ISA_H
+#define ZP_PLAN_ISA_H
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace zp {
+
+enum class Isa : int { portable = 0, avx2 = 1, avx512vnni = 2 };
+
+enum CpuFeature : std::uint32_t {
+    kAvx2 = 1u << 0,
+    kAvx512 = 1u << 1,      // F, BW, DQ and VL together; every CPU with VNNI has them
+    kAvx512Vnni = 1u << 2,
+};
+
+// What cpuid and xgetbv say: a bit is set only where the operating system saves the registers too.
+std::uint32_t detect_cpu_features();
+
+const char *isa_name(Isa isa);
+std::uint32_t isa_features(Isa isa);
+
+// Rungs of the ladder that have kernels in this build, lowest first; and those that run on a CPU with `features`.
+std::vector<Isa> isas_built();
+std::vector<Isa> isas_supported(std::uint32_t features);
+
+// The upper bound for kernel choice. An empty `requested` asks the environment variable ZEROPOINT_ISA, and
+// where that is empty too the answer is the best supported rung.
+// Throws PlanError for an unknown name and for a rung that this build or CPU lacks.
+Isa resolve_isa(const std::string &requested, std::uint32_t features);
+
+}  // namespace zp
+#endif

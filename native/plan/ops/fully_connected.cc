@@ -1,0 +1,27 @@
+#include "ops.h"
+#include "window.h"
+
+namespace zp {
+
+void prepare_fully_connected(StepReader &step, Prepared &out) {
+    step.expect_operands(2, 3, 1);
+    step.expect_int8(2);
+    auto &p = out.params.make<zp_fully_connected_params>();
+    p.rows = step.dimension("rows");
+    p.in_features = step.dimension("in_features");
+    p.out_features = step.dimension("out_features");
+    read_zero_points_and_clamp(step, p);
+    // Leading dimensions of x and y are all rows, so only the counts have to agree.
+    step.require(elements(step.input(0)) == product({p.rows, p.in_features}), "in_features", "times rows is not the size of input 0");
+    step.require(elements(step.output(0)) == product({p.rows, p.out_features}), "out_features", "times rows is not the size of the output");
+    step.expect_sizes(step.input(1), {p.out_features, p.in_features}, "(out_features, in_features)");
+    if (step.has_input(2)) {
+        step.expect_dtype(step.input(2), DType::int32);
+        step.expect_sizes(step.input(2), {p.out_features}, "(out_features)");
+    }
+    step.rescaling(p.out_features, out.params, &p.multiplier, &p.shift);
+    out.units = product({p.rows, p.out_features});
+    out.work = product({p.rows, p.out_features, p.in_features});
+}
+
+}  // namespace zp

@@ -1,0 +1,39 @@
+#include "ops.h"
+
+#include "../error.h"
+
+namespace zp {
+
+struct Operation {
+    const char *name;
+    PrepareFunction prepare;
+};
+
+static const Operation kOperations[] = {
+    {"conv_2d", prepare_conv_2d},
+    {"depthwise_conv_2d", prepare_depthwise_conv_2d},
+    {"fully_connected", prepare_fully_connected},
+    {"add", prepare_add},
+    {"mul", prepare_mul},
+    {"average_pool_2d", prepare_pool_2d},
+    {"max_pool_2d", prepare_pool_2d},
+    {"reduce", prepare_reduce},
+    {"table", prepare_table},
+    {"softmax", prepare_softmax},
+    {"strided_copy", prepare_strided_copy},
+    {"pad", prepare_pad},
+    {"concatenation", prepare_concatenation},
+    {"resize_nearest_neighbor", prepare_resize_nearest_neighbor},
+    {"resize_bilinear", prepare_resize_bilinear},
+};
+
+PrepareFunction find_operation(const std::string &op) {
+    std::string names;
+    for (const Operation &operation : kOperations) {
+        if (op == operation.name) return operation.prepare;
+        names += std::string(names.empty() ? "" : ", ") + operation.name;
+    }
+    throw PlanError("unknown operation '" + op + "'; the engine runs: " + names);
+}
+
+}  // namespace zp

@@ -1,0 +1,32 @@
+// The operations that the planner knows: a name and the function that checks a step and fills in its parameters.
+#ifndef ZP_PLAN_OPS_OPS_H
+#define ZP_PLAN_OPS_OPS_H
+
+#include <string>
+
+#include "../step.h"
+
+namespace zp {
+
+using PrepareFunction = void (*)(StepReader &step, Prepared &out);
+
+// Throws PlanError where no operation has that name.
+PrepareFunction find_operation(const std::string &op);
+
+void prepare_conv_2d(StepReader &step, Prepared &out);
+void prepare_depthwise_conv_2d(StepReader &step, Prepared &out);
+void prepare_fully_connected(StepReader &step, Prepared &out);
+void prepare_add(StepReader &step, Prepared &out);
+void prepare_mul(StepReader &step, Prepared &out);
+void prepare_pool_2d(StepReader &step, Prepared &out);
+void prepare_reduce(StepReader &step, Prepared &out);
+void prepare_table(StepReader &step, Prepared &out);
+void prepare_softmax(StepReader &step, Prepared &out);
+void prepare_strided_copy(StepReader &step, Prepared &out);
+void prepare_pad(StepReader &step, Prepared &out);
+void prepare_concatenation(StepReader &step, Prepared &out);
+void prepare_resize_nearest_neighbor(StepReader &step, Prepared &out);
+void prepare_resize_bilinear(StepReader &step, Prepared &out);
+
+}  // namespace zp
+#endif

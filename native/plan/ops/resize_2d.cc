@@ -1,0 +1,48 @@
+// resize_nearest_neighbor and resize_bilinear: positions come in as arrays, each checked against the input.
+#include "ops.h"
+
+namespace zp {
+
+template <class P>
+static void read_sizes(StepReader &step, P &p, Prepared &out) {
+    step.expect_operands(1, 1, 1);
+    step.expect_int8(1);
+    p.batch = step.dimension("batch");
+    p.in_h = step.dimension("in_h");
+    p.in_w = step.dimension("in_w");
+    p.channels = step.dimension("channels");
+    p.out_h = step.dimension("out_h");
+    p.out_w = step.dimension("out_w");
+    step.expect_sizes(step.input(0), {p.batch, p.in_h, p.in_w, p.channels}, "(batch, in_h, in_w, channels)");
+    step.expect_sizes(step.output(0), {p.batch, p.out_h, p.out_w, p.channels}, "(batch, out_h, out_w, channels)");
+    out.units = product({p.batch, p.out_h});
+}
+
+void prepare_resize_nearest_neighbor(StepReader &step, Prepared &out) {
+    auto &p = out.params.make<zp_resize_nearest_neighbor_params>();
+    read_sizes(step, p, out);
+    p.row = out.params.keep(step.array("row", p.out_h, 0, p.in_h - 1));
+    p.col = out.params.keep(step.array("col", p.out_w, 0, p.in_w - 1));
+    out.work = elements(step.output(0));
+}
+
+void prepare_resize_bilinear(StepReader &step, Prepared &out) {
+    auto &p = out.params.make<zp_resize_bilinear_params>();
+    read_sizes(step, p, out);
+    p.code_offset = step.scalar("code_offset", 0, 128);
+    p.single_precision = step.scalar("single_precision", 0, 1);
+    p.weight_bits = step.scalar("weight_bits", 0, 20);
+    // Weights are between 0 and 1: in single precision their encodings are ordered as the numbers are.
+    const std::int64_t one = p.single_precision ? 0x3f800000 : std::int64_t{1} << p.weight_bits;
+    p.row_low = out.params.keep(step.array("row_low", p.out_h, 0, p.in_h - 1));
+    p.row_high = out.params.keep(step.array("row_high", p.out_h, 0, p.in_h - 1));
+    p.row_low_weight = out.params.keep(step.array("row_low_weight", p.out_h, 0, one));
+    p.row_high_weight = out.params.keep(step.array("row_high_weight", p.out_h, 0, one));
+    p.col_low = out.params.keep(step.array("col_low", p.out_w, 0, p.in_w - 1));
+    p.col_high = out.params.keep(step.array("col_high", p.out_w, 0, p.in_w - 1));
+    p.col_low_weight = out.params.keep(step.array("col_low_weight", p.out_w, 0, one));
+    p.col_high_weight = out.params.keep(step.array("col_high_weight", p.out_w, 0, one));
+    out.work = elements(step.output(0)) * (p.single_precision ? 256 : 16);
+}
+
+}  // namespace zp

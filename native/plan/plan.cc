@@ -1,0 +1,282 @@
+#include "plan.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "arena.h"
+#include "error.h"
+#include "flip.h"
+#include "ops/ops.h"
+
+namespace zp {
+
+static constexpr std::size_t kAlignment = 64;
+
+// Elementary operations that a piece of work should have before another thread is worth waking (some microseconds).
+static constexpr std::int64_t kWorkPerPiece = 1 << 16;
+
+Block::Block(std::size_t bytes) {
+    const std::size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+    data_.reset(static_cast<std::uint8_t *>(::operator new(std::max(rounded, kAlignment), std::align_val_t{kAlignment})));
+    std::memset(data_.get(), 0, rounded);
+}
+
+void Block::Free::operator()(std::uint8_t *p) const { ::operator delete(p, std::align_val_t{kAlignment}); }
+
+struct Plan::Workspace {
+    Block arena, scratch;
+    // Per step, the pointers that its kernel gets.
+    std::vector<std::vector<const void *>> in;
+    std::vector<std::vector<void *>> out;
+};
+
+Plan::Plan(Program program, const PlanOptions &options)
+    : program_(std::move(program)), keep_(options.keep_intermediates), threads_(options.threads) {
+    if (threads_ < 1 || threads_ > 1024) throw PlanError("threads has to be in [1, 1024], is " + std::to_string(threads_));
+    check_tensors();
+    check_order();
+    prepare_steps(options.isa);
+    lay_out_arena();
+    pool_.reset(new Pool(threads_));
+}
+
+Plan::~Plan() = default;
+
+void Plan::check_tensors() const {
+    const int n = static_cast<int>(program_.tensors.size());
+    for (int i = 0; i < n; ++i) {
+        const TensorSpec &t = program_.tensors[static_cast<std::size_t>(i)];
+        const std::string who = "tensor " + std::to_string(i) + " '" + t.name + "'";
+        for (std::int64_t size : t.shape)
+            if (size < 1) throw PlanError(who + " has a dimension of size " + std::to_string(size) + "; the engine takes sizes of 1 and more");
+        if (elements(t) > INT32_MAX) throw PlanError(who + " has more than 2^31 - 1 elements");
+        if (t.flip && t.dtype != DType::int8) throw PlanError(who + " is flipped, so it has to be int8");
+        if (t.alias < 0) continue;
+        if (t.alias >= i) throw PlanError(who + " has to alias an earlier tensor, not " + std::to_string(t.alias));
+        const TensorSpec &other = program_.tensors[static_cast<std::size_t>(t.alias)];
+        if (t.data != nullptr) throw PlanError(who + " is an alias, so it cannot have data of its own");
+        if (bytes(t) != bytes(other) || t.dtype != other.dtype)
+            throw PlanError(who + " aliases '" + other.name + "', whose type or size differs");
+    }
+}
+
+// Every tensor is written once, by one step or by the caller, before it is read.
+void Plan::check_order() const {
+    const int n = static_cast<int>(program_.tensors.size());
+    const auto check_index = [&](int t, const std::string &who) {
+        if (t < 0 || t >= n) throw PlanError(who + " refers to tensor " + std::to_string(t) + " of " + std::to_string(n));
+    };
+    std::vector<int> root(static_cast<std::size_t>(n));
+    std::vector<bool> written(static_cast<std::size_t>(n));
+    for (std::size_t i = 0; i < root.size(); ++i) {
+        const TensorSpec &t = program_.tensors[i];
+        root[i] = t.alias < 0 ? static_cast<int>(i) : root[static_cast<std::size_t>(t.alias)];
+        written[i] = t.data != nullptr;
+    }
+    const auto at = [](int t) { return static_cast<std::size_t>(t); };
+    const auto write = [&](int t, const std::string &who) {
+        check_index(t, who);
+        if (root[at(t)] != t) throw PlanError(who + " writes '" + program_.tensors[at(t)].name + "', an alias");
+        if (written[at(t)]) throw PlanError(who + " writes '" + program_.tensors[at(t)].name + "', which has its value already");
+        written[at(t)] = true;
+    };
+    for (int t : program_.inputs) write(t, "the input list");
+    for (std::size_t s = 0; s < program_.steps.size(); ++s) {
+        const StepSpec &step = program_.steps[s];
+        const std::string who = "step " + std::to_string(s) + " (" + step.op + ")";
+        for (int t : step.inputs) {
+            if (t == -1) continue;
+            check_index(t, who);
+            if (!written[at(root[at(t)])]) throw PlanError(who + " reads '" + program_.tensors[at(t)].name + "' before it has a value");
+        }
+        for (int t : step.outputs) write(t, who);
+    }
+    for (int t : program_.outputs) {
+        check_index(t, "the output list");
+        if (!written[at(root[at(t)])]) throw PlanError("output '" + program_.tensors[at(t)].name + "' is written by no step");
+    }
+}
+
+std::vector<const void *> Plan::constants_of(const StepSpec &step, bool *all_constant) const {
+    std::vector<const void *> data;
+    *all_constant = true;
+    for (std::size_t i = 0; i < step.inputs.size(); ++i) {
+        const int t = step.inputs[i];
+        const void *constant = t < 0 ? nullptr : program_.tensors[static_cast<std::size_t>(roots_[static_cast<std::size_t>(t)])].data;
+        data.push_back(constant);
+        if (i > 0 && t >= 0 && constant == nullptr) *all_constant = false;
+    }
+    return data;
+}
+
+void Plan::prepare_steps(const std::string &isa) {
+    for (std::size_t i = 0; i < program_.tensors.size(); ++i) {
+        const int alias = program_.tensors[i].alias;
+        roots_.push_back(alias < 0 ? static_cast<int>(i) : roots_[static_cast<std::size_t>(alias)]);
+    }
+    const std::uint32_t features = detect_cpu_features();
+    const Isa bound = resolve_isa(isa, features);
+    for (std::size_t s = 0; s < program_.steps.size(); ++s) {
+        const StepSpec &spec = program_.steps[s];
+        const PrepareFunction prepare = find_operation(spec.op);
+        StepReader reader(program_, static_cast<int>(s));
+        Prepared prepared;
+        prepare(reader, prepared);
+        reader.finish();
+
+        Step step;
+        const void *params = prepared.params.get();
+        bool constant = false;
+        const std::vector<const void *> data = constants_of(spec, &constant);
+        step.kernel = choose_kernel(kernel_records(), spec.op, params, constant, bound, features);
+        if (step.kernel == nullptr) reader.fail("no kernel for it was built");
+        const std::int64_t units = step.kernel->units ? step.kernel->units(params) : prepared.units;
+        if (units < 1 || units > INT32_MAX) reader.fail("is too big: its work units do not fit 32 bits");
+        step.units = static_cast<std::int32_t>(units);
+        const std::int64_t work_per_unit = std::max<std::int64_t>(prepared.work / units, 1);
+        step.grain = static_cast<std::int32_t>(std::min<std::int64_t>((kWorkPerPiece + work_per_unit - 1) / work_per_unit, INT32_MAX));
+        if (step.kernel->pack) {
+            step.packed = Block(step.kernel->packed_bytes(params));
+            step.kernel->pack(params, data.data(), step.packed.data());
+        }
+        if (step.kernel->scratch_bytes) scratch_bytes_ = std::max(scratch_bytes_, step.kernel->scratch_bytes(params));
+        step.params = std::move(prepared.params);
+        step.inputs = spec.inputs;
+        step.outputs = spec.outputs;
+        steps_.push_back(std::move(step));
+    }
+    scratch_bytes_ = (scratch_bytes_ + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+void Plan::lay_out_arena() {
+    const int end = static_cast<int>(steps_.size());
+    std::vector<Lifetime> lifetimes;
+    std::vector<int> slot(program_.tensors.size(), -1);  // root -> lifetime
+    const auto touch = [&](int t, int when) {
+        if (t < 0) return;
+        const auto root = static_cast<std::size_t>(roots_[static_cast<std::size_t>(t)]);
+        if (program_.tensors[root].data != nullptr) return;
+        if (slot[root] < 0) {
+            slot[root] = static_cast<int>(lifetimes.size());
+            lifetimes.push_back({bytes(program_.tensors[root]), when, when});
+        }
+        lifetimes[static_cast<std::size_t>(slot[root])].last = when;
+    };
+    for (int t : program_.inputs) touch(t, -1);
+    for (int s = 0; s < end; ++s) {
+        for (int t : steps_[static_cast<std::size_t>(s)].inputs) touch(t, s);
+        for (int t : steps_[static_cast<std::size_t>(s)].outputs) touch(t, s);
+    }
+    for (int t : program_.outputs) touch(t, end);
+    const ArenaLayout layout = lay_out(lifetimes, !keep_);
+    arena_bytes_ = layout.bytes;
+    offset_.assign(program_.tensors.size(), -1);
+    for (std::size_t t = 0; t < slot.size(); ++t)
+        if (slot[t] >= 0) offset_[t] = layout.offsets[static_cast<std::size_t>(slot[t])];
+}
+
+std::unique_ptr<Plan::Workspace> Plan::make_workspace() const {
+    {
+        const std::lock_guard<std::mutex> lock(workspaces_);
+        if (!free_.empty()) {
+            std::unique_ptr<Workspace> workspace = std::move(free_.back());
+            free_.pop_back();
+            return workspace;
+        }
+    }
+    auto workspace = std::make_unique<Workspace>();
+    workspace->arena = Block(static_cast<std::size_t>(arena_bytes_));
+    workspace->scratch = Block(scratch_bytes_ * static_cast<std::size_t>(threads_));
+    const auto address = [&](int t) -> void * {
+        if (t < 0) return nullptr;
+        const auto root = static_cast<std::size_t>(roots_[static_cast<std::size_t>(t)]);
+        // Constants are never written: the order check refuses a step that would.
+        if (const void *data = program_.tensors[root].data) return const_cast<void *>(data);
+        return workspace->arena.data() + offset_[root];
+    };
+    for (const Step &step : steps_) {
+        std::vector<const void *> in;
+        std::vector<void *> out;
+        for (int t : step.inputs) in.push_back(address(t));
+        for (int t : step.outputs) out.push_back(address(t));
+        // Kernels may look at an absent optional operand, so there is always one to look at.
+        while (in.size() < 3) in.push_back(nullptr);
+        if (step.kernel->pack) in[1] = step.packed.data();
+        workspace->in.push_back(std::move(in));
+        workspace->out.push_back(std::move(out));
+    }
+    return workspace;
+}
+
+void Plan::release(std::unique_ptr<Workspace> workspace) const {
+    const std::lock_guard<std::mutex> lock(workspaces_);
+    if (keep_) std::swap(workspace, last_);
+    if (workspace) free_.push_back(std::move(workspace));
+}
+
+namespace {
+struct Job {
+    zp_kernel_fn function;
+    const void *params;
+    zp_buffers buffers;
+    std::uint8_t *scratch;
+    std::size_t scratch_bytes;
+};
+}  // namespace
+
+static void run_piece(void *context, std::int32_t begin, std::int32_t end, int thread) {
+    const Job &job = *static_cast<const Job *>(context);
+    zp_buffers buffers = job.buffers;
+    buffers.scratch = job.scratch + job.scratch_bytes * static_cast<std::size_t>(thread);
+    job.function(job.params, &buffers, begin, end);
+}
+
+void Plan::run(const void *const *inputs, void *const *outputs) const {
+    std::unique_ptr<Workspace> workspace = make_workspace();
+    const auto place = [&](int t) -> std::uint8_t * {
+        return workspace->arena.data() + offset_[static_cast<std::size_t>(roots_[static_cast<std::size_t>(t)])];
+    };
+    for (std::size_t i = 0; i < program_.inputs.size(); ++i) {
+        const TensorSpec &tensor = program_.tensors[static_cast<std::size_t>(program_.inputs[i])];
+        copy_edge(place(program_.inputs[i]), inputs[i], static_cast<std::size_t>(bytes(tensor)), tensor.flip);
+    }
+    for (std::size_t s = 0; s < steps_.size(); ++s) {
+        const Step &step = steps_[s];
+        Job job = {step.kernel->fn, step.params.get(), {workspace->in[s].data(), workspace->out[s].data(), nullptr},
+                   workspace->scratch.data(), scratch_bytes_};
+        pool_->run(step.units, step.grain, run_piece, &job);
+    }
+    for (std::size_t i = 0; i < program_.outputs.size(); ++i) {
+        const int t = program_.outputs[i];
+        const TensorSpec &tensor = program_.tensors[static_cast<std::size_t>(t)];
+        const void *constant = program_.tensors[static_cast<std::size_t>(roots_[static_cast<std::size_t>(t)])].data;
+        copy_edge(outputs[i], constant ? constant : place(t), static_cast<std::size_t>(bytes(tensor)), tensor.flip);
+    }
+    release(std::move(workspace));
+}
+
+std::vector<StepReport> Plan::steps() const {
+    std::vector<StepReport> reports;
+    for (std::size_t s = 0; s < steps_.size(); ++s) reports.push_back({program_.steps[s].op, steps_[s].kernel, steps_[s].units});
+    return reports;
+}
+
+void Plan::read_tensor(int index, void *into) const {
+    if (index < 0 || static_cast<std::size_t>(index) >= program_.tensors.size())
+        throw PlanError("there is no tensor " + std::to_string(index) + " in this plan");
+    const auto t = static_cast<std::size_t>(index);
+    const auto root = static_cast<std::size_t>(roots_[t]);
+    const auto size = static_cast<std::size_t>(bytes(program_.tensors[t]));
+    if (const void *constant = program_.tensors[root].data) {
+        std::memcpy(into, constant, size);
+        return;
+    }
+    if (!keep_) throw PlanError("tensors are readable only in a plan made with keep_intermediates");
+    if (offset_[root] < 0) throw PlanError("tensor '" + program_.tensors[t].name + "' takes no part in this plan");
+    const std::lock_guard<std::mutex> lock(workspaces_);
+    if (!last_) throw PlanError("tensors are readable after the first run");
+    std::memcpy(into, last_->arena.data() + offset_[root], size);
+}
+
+}  // namespace zp

@@ -1,0 +1,102 @@
+// A planned network: checked, kernels chosen, weights packed, memory laid out; ready to run any number of times.
+//
+// Start reading at the constructor in plan.cc: its body is the list of the phases. A Plan is immutable once built.
+// What a run writes lives in a Workspace, and every concurrent run has its own.
+#ifndef ZP_PLAN_PLAN_H
+#define ZP_PLAN_PLAN_H
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "../kernels/registry.h"
+#include "pool.h"
+#include "program.h"
+#include "step.h"
+
+namespace zp {
+
+// 64-byte aligned memory of a size fixed at creation.
+class Block {
+public:
+    Block() = default;
+    explicit Block(std::size_t bytes);  // contents are zero
+    std::uint8_t *data() const { return data_.get(); }
+
+private:
+    struct Free {
+        void operator()(std::uint8_t *p) const;
+    };
+    std::unique_ptr<std::uint8_t, Free> data_;
+};
+
+struct PlanOptions {
+    int threads = 1;
+    std::string isa;                 // empty: ZEROPOINT_ISA, else the best
+    bool keep_intermediates = false;  // every tensor keeps its own place, readable after a run
+};
+
+struct StepReport {
+    std::string op;
+    const KernelRecord *kernel;
+    std::int64_t units;
+};
+
+class Plan {
+public:
+    // Constants are read while the plan lives (see TensorSpec::data). Throws PlanError.
+    Plan(Program program, const PlanOptions &options);
+    ~Plan();
+
+    // `inputs[i]` and `outputs[i]` are C-contiguous arrays of the shape and type of the program's i-th input and output.
+    // May be called from several threads at once.
+    void run(const void *const *inputs, void *const *outputs) const;
+
+    const Program &program() const { return program_; }
+    std::vector<StepReport> steps() const;
+    int threads() const { return threads_; }
+    std::int64_t arena_bytes() const { return arena_bytes_; }
+
+    // Copies a tensor as the last finished run left it (graph inputs and outputs without their flip).
+    // Throws PlanError without keep_intermediates, before the first run or for a bad index.
+    void read_tensor(int index, void *into) const;
+
+    static std::int64_t bytes(const TensorSpec &tensor) { return elements(tensor) * element_size(tensor.dtype); }
+
+private:
+    struct Step {
+        const KernelRecord *kernel;
+        Params params;
+        std::int32_t units, grain;
+        Block packed;
+        std::vector<int> inputs, outputs;
+    };
+    struct Workspace;
+
+    void check_tensors() const;
+    void check_order() const;
+    void prepare_steps(const std::string &isa);
+    void lay_out_arena();
+    std::vector<const void *> constants_of(const StepSpec &step, bool *all_constant) const;
+    std::unique_ptr<Workspace> make_workspace() const;
+    void release(std::unique_ptr<Workspace> workspace) const;
+
+    Program program_;
+    bool keep_;
+    int threads_;
+    std::vector<int> roots_;            // tensor -> the tensor whose storage it is, through aliases
+    std::vector<std::int64_t> offset_;  // root -> place in the arena, -1 for constants and unused tensors
+    std::vector<Step> steps_;
+    std::int64_t arena_bytes_ = 0;
+    std::size_t scratch_bytes_ = 0;  // per thread
+    std::unique_ptr<Pool, RetirePool> pool_;
+    mutable std::mutex workspaces_;
+    mutable std::vector<std::unique_ptr<Workspace>> free_;
+    mutable std::unique_ptr<Workspace> last_;  // with keep_intermediates
+};
+
+}  // namespace zp
+#endif
