@@ -138,7 +138,7 @@ def fully_connected(op: Op, to: Lowering) -> None:
     x, w, y = op.inputs[0], op.inputs[1], op.outputs[0]
     to.require_eight_bit(x, y)
     if str(op.attrs.get("weights_format", "DEFAULT")) != "DEFAULT":
-        raise UnsupportedError(f"weights format {op.attrs['weights_format']}: only DEFAULT (row-major) is read")
+        raise UnsupportedError(f"weights format {op.attrs['weights_format']!s}: only DEFAULT (row-major) is read")
     out_features, in_features = to.shape(w)
     elements = int(np.prod(to.shape(x)))
     if elements % in_features:

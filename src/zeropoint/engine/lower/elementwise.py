@@ -51,8 +51,8 @@ def _strides(to: Lowering, i: int, shape: tuple[int, ...]) -> list[int]:
 
 
 def add(op: Op, to: Lowering) -> None:
-    """add and sub -> add. With ``T = 2 max(S1, S2)``: both inputs, shifted left by 20, are rescaled by ``S / T`` and added;
-    the sum is rescaled by ``T / (2^20 S_y)``."""
+    """add and sub -> add. With ``T = 2 max(S1, S2)``: both inputs are shifted left by 20 and rescaled by ``S / T``,
+    and their sum is rescaled by ``T / (2^20 S_y)``."""
     (a, b), y = op.inputs[:2], op.outputs[0]
     to.require_eight_bit(a, b, y)
     scale1, scale2, scale_y = (float(to.scale(i)) for i in (a, b, y))

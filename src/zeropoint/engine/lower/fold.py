@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from zeropoint.engine.lower.lowering import integer
 from zeropoint.engine.lower.slices import strided_slice_index
 from zeropoint.errors import UnsupportedError
 from zeropoint.graph import Graph, Op
@@ -50,7 +51,7 @@ def _strided_slice(op: Op, v: list[np.ndarray]) -> np.ndarray:
 
 
 def _gather(op: Op, v: list[np.ndarray]) -> np.ndarray:
-    return np.take(v[0], v[1], axis=int(op.attrs.get("axis", 0)))
+    return np.take(v[0], v[1], axis=integer(op, "axis", 0))
 
 
 def _reduce_prod(op: Op, v: list[np.ndarray]) -> np.ndarray:
@@ -62,8 +63,8 @@ _FOLDABLE: dict[str, Callable[[Op, list[np.ndarray]], np.ndarray]] = {
     "strided_slice": _strided_slice,
     "gather": _gather,
     "reduce_prod": _reduce_prod,
-    "pack": lambda op, v: np.stack(v, axis=int(op.attrs.get("axis", 0))),
-    "concatenation": lambda op, v: np.concatenate(v, axis=int(op.attrs.get("axis", 0))),
+    "pack": lambda op, v: np.stack(v, axis=integer(op, "axis", 0)),
+    "concatenation": lambda op, v: np.concatenate(v, axis=integer(op, "axis", 0)),
     "reshape": lambda op, v: v[0],
     "squeeze": lambda op, v: v[0],
     "expand_dims": lambda op, v: v[0],

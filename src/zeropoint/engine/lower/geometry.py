@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zeropoint.engine.lower.lowering import Lowering
+from zeropoint.engine.lower.lowering import Lowering, integer
 from zeropoint.engine.program import AttrValue
 from zeropoint.errors import GraphError, UnsupportedError
 from zeropoint.graph import Op
@@ -24,9 +24,8 @@ def window(op: Op, to: Lowering, kernel_h: int, kernel_w: int) -> dict[str, Attr
     if len(to.shape(x)) != 4 or len(to.shape(y)) != 4:
         raise GraphError(f"input {list(to.shape(x))} and output {list(to.shape(y))} must be NHWC, four dimensions")
     (batch, in_h, in_w, _), (_, out_h, out_w, _) = to.shape(x), to.shape(y)
-    stride_h, stride_w = int(op.attrs.get("stride_h", 1)), int(op.attrs.get("stride_w", 1))
-    dilation_h = int(op.attrs.get("dilation_h_factor", 1))
-    dilation_w = int(op.attrs.get("dilation_w_factor", 1))
+    stride_h, stride_w = integer(op, "stride_h", 1), integer(op, "stride_w", 1)
+    dilation_h, dilation_w = integer(op, "dilation_h_factor", 1), integer(op, "dilation_w_factor", 1)
     padding = str(op.attrs.get("padding", "SAME"))
     return {
         "batch": batch,

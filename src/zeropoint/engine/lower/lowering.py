@@ -29,6 +29,14 @@ def where(graph: Graph, number: int) -> str:
     return f"operation {number} ({kind}) writing {names or 'nothing'}"
 
 
+def integer(op: Op, name: str, default: int | None = None) -> int:
+    """An operation's integer attribute."""
+    value = op.attrs.get(name, default)
+    if not isinstance(value, int):
+        raise GraphError(f"attribute {name} is {value!r}: an integer is needed")
+    return int(value)
+
+
 def to_int8(codes: np.ndarray) -> np.ndarray:
     """uint8 codes as the int8 codes of the same numbers: ``q - 128``, one flipped bit. int8 codes are left alone."""
     if codes.dtype == np.uint8:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from zeropoint.engine.lower.lowering import MAX_RANK, Lowering
+from zeropoint.engine.lower.lowering import MAX_RANK, Lowering, integer
 from zeropoint.engine.lower.slices import strided_slice_index
 from zeropoint.engine.lower.tables import table_attrs
 from zeropoint.engine.program import AttrValue
@@ -101,7 +101,7 @@ def split(op: Op, to: Lowering) -> None:
 
 def unpack(op: Op, to: Lowering) -> None:
     base = probe(to.shape(op.inputs[0]))
-    axis = int(op.attrs.get("axis", 0))
+    axis = integer(op, "axis", 0)
     for number, y in enumerate(op.outputs):
         move(to, op.inputs[0], y, base, np.moveaxis(base, axis, 0)[number])
 
@@ -123,11 +123,11 @@ def tile(op: Op, to: Lowering) -> None:
 def reverse(op: Op, to: Lowering) -> None:
     axes = [int(a) for a in to.required_constant(op.inputs[1], "the axes").reshape(-1)]
     base = probe(to.shape(op.inputs[0]))
-    move(to, op.inputs[0], op.outputs[0], base, np.flip(base, axes))
+    move(to, op.inputs[0], op.outputs[0], base, np.flip(base, tuple(axes)))
 
 
 def depth_to_space(op: Op, to: Lowering) -> None:
-    x, y, block = op.inputs[0], op.outputs[0], int(op.attrs["block_size"])
+    x, y, block = op.inputs[0], op.outputs[0], integer(op, "block_size")
     n, h, w, c = to.shape(x)
     base = probe(to.shape(x))
     moved = base.reshape(n, h, w, block, block, c // (block * block)).transpose(0, 1, 3, 2, 4, 5)
@@ -135,7 +135,7 @@ def depth_to_space(op: Op, to: Lowering) -> None:
 
 
 def space_to_depth(op: Op, to: Lowering) -> None:
-    x, y, block = op.inputs[0], op.outputs[0], int(op.attrs["block_size"])
+    x, y, block = op.inputs[0], op.outputs[0], integer(op, "block_size")
     n, h, w, c = to.shape(x)
     base = probe(to.shape(x))
     moved = base.reshape(n, h // block, block, w // block, block, c).transpose(0, 1, 3, 2, 4, 5)
@@ -220,7 +220,7 @@ def concatenation(op: Op, to: Lowering) -> None:
     """
     y = op.outputs[0]
     rank = len(to.shape(y))
-    axis = int(op.attrs.get("axis", 0)) % max(rank, 1)
+    axis = integer(op, "axis", 0) % max(rank, 1)
     if str(op.attrs.get("fused_activation_function", "NONE")) != "NONE":
         raise UnsupportedError("a concatenation with a fused activation: apply it before joining")
     sources = [_rescaled(to, x, y) if op.kind == "concatenation" else to.use(x) for x in op.inputs]

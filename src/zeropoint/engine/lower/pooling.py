@@ -6,7 +6,7 @@ import numpy as np
 
 from zeropoint.arithmetic import softmax_params
 from zeropoint.engine.lower.geometry import window
-from zeropoint.engine.lower.lowering import Lowering
+from zeropoint.engine.lower.lowering import Lowering, integer
 from zeropoint.engine.program import AttrValue
 from zeropoint.errors import UnsupportedError
 from zeropoint.graph import Op
@@ -16,7 +16,7 @@ def pool_2d(op: Op, to: Lowering) -> None:
     """average_pool_2d and max_pool_2d: same scale in and out, so only the clamp is quantized arithmetic."""
     x, y = op.inputs[0], op.outputs[0]
     to.require_eight_bit(x, y)
-    attrs = window(op, to, int(op.attrs["filter_height"]), int(op.attrs["filter_width"]))
+    attrs = window(op, to, integer(op, "filter_height"), integer(op, "filter_width"))
     del attrs["dilation_h"], attrs["dilation_w"]
     attrs["channels"] = to.shape(x)[3]
     attrs.update(to.clamp(op, y))
@@ -32,7 +32,7 @@ def softmax(op: Op, to: Lowering) -> None:
             f"softmax writes scale {to.scale(y)!r}, zero point {to.own_zero_point(y)}: "
             "8-bit softmax has scale 1/256 and the zero point at the type's lowest code"
         )
-    multiplier, left_shift, diff_min = softmax_params(float(op.attrs.get("beta", 1.0)), float(to.scale(x)))
+    multiplier, left_shift, diff_min = softmax_params(float(str(op.attrs.get("beta", 1.0))), float(to.scale(x)))
     depth = to.shape(x)[-1]
     attrs: dict[str, AttrValue] = {
         "rows": int(np.prod(to.shape(x))) // depth,

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from zeropoint.engine.lower.lowering import integer
 from zeropoint.errors import UnsupportedError
 from zeropoint.graph import Op
 
@@ -19,8 +20,8 @@ def strided_slice_index(
     dimension, of ``new_axis_mask`` inserts a dimension, of ``ellipsis_mask`` stands for all that is not named. With
     ``offset``, an end is counted from its begin.
     """
-    masks = {name: int(op.attrs.get(name, 0)) for name in ("begin_mask", "end_mask", "shrink_axis_mask")}
-    new_axis, ellipsis = int(op.attrs.get("new_axis_mask", 0)), int(op.attrs.get("ellipsis_mask", 0))
+    masks = {name: integer(op, name, 0) for name in ("begin_mask", "end_mask", "shrink_axis_mask")}
+    new_axis, ellipsis = integer(op, "new_axis_mask", 0), integer(op, "ellipsis_mask", 0)
     if ellipsis & (ellipsis - 1):
         raise UnsupportedError("a strided slice with two ellipses is ambiguous")
     index: list[Any] = []
