@@ -60,11 +60,43 @@ static inline int32_t zp_multiply_by_quantized_multiplier(int32_t x, int32_t mul
         zp_saturating_rounding_doubling_high_mul(zp_shift_left_wrapping(x, left), multiplier), right);
 }
 
+/* The end of S6: adds the output's zero point, clamps to [clamp_min, clamp_max]. */
+static inline int8_t zp_offset_and_clamp(int32_t scaled, int32_t zero_point, int32_t clamp_min, int32_t clamp_max) {
+    return (int8_t)zp_clamp(zp_add_wrapping(scaled, zero_point), clamp_min, clamp_max);
+}
+
 /* S6: an accumulator (bias already inside) to an output code, clamped to [clamp_min, clamp_max]. */
 static inline int8_t zp_requantize(int32_t accumulator, int32_t multiplier, int32_t shift, int32_t zero_point,
                                    int32_t clamp_min, int32_t clamp_max) {
     const int32_t scaled = zp_multiply_by_quantized_multiplier(accumulator, multiplier, shift);
-    return (int8_t)zp_clamp(zp_add_wrapping(scaled, zero_point), clamp_min, clamp_max);
+    return zp_offset_and_clamp(scaled, zero_point, clamp_min, clamp_max);
+}
+
+/* The second rounding profile: x * M rounded once, to the nearest, halves away from zero.
+ *
+ * LiteRT's reference for FULLY_CONNECTED (since 2025) multiplies the accumulator by M in double precision and
+ * rounds. To give the same integers without a real number, M is handed over with all 53 bits of the double:
+ *
+ *   M = (multiplier * 2^22 + multiplier_low) * 2^(shift - 53),  multiplier in [2^30, 2^31), multiplier_low in [0, 2^22)
+ *
+ * so that multiplier and shift alone still mean what they mean above. The product |x| * M is computed exactly, 84 bits in two
+ * pieces. One detail of the double remains: it is rounded to 53 bits before it is rounded to an integer, so a
+ * product less than half a last place below a half counts as that half. Hence half a last place is added first. The result
+ * saturates. -31 <= shift <= 31. */
+static inline int32_t zp_multiply_by_exact_multiplier(int32_t x, int32_t multiplier, int32_t multiplier_low,
+                                                      int32_t shift) {
+    const uint64_t size = x < 0 ? (uint64_t)0 - (uint64_t)(int64_t)x : (uint64_t)x;
+    const uint64_t low = size * (uint64_t)multiplier_low;
+    uint64_t high = size * (uint64_t)multiplier + (low >> 22); /* product = high * 2^22 + the low 22 bits of low */
+    if (high >> 31) { /* more than 53 bits, the last of them worth 2^(length of high - 31) */
+        uint64_t half_place = 1;
+        for (uint64_t rest = high >> 32; rest != 0; rest >>= 1) half_place <<= 1;
+        high += ((low & 0x3fffffu) + half_place) >> 22;
+    }
+    const int32_t places = 31 - shift;
+    const uint64_t whole = places > 0 ? (high + ((uint64_t)1 << (places - 1))) >> places : high;
+    if (x < 0) return whole > (uint64_t)1 << 31 ? INT32_MIN : (int32_t)-(int64_t)whole;
+    return whole > INT32_MAX ? INT32_MAX : (int32_t)whole;
 }
 
 #ifdef __cplusplus

@@ -20,7 +20,12 @@ void zp_fully_connected_s8_portable(const void *params, const zp_buffers *buffer
         uint32_t sum = bias ? (uint32_t)bias[feature] : 0u;
         sum += zp_dot(x + row * p->in_features, w + feature * p->in_features, p->in_features,
                       (int16_t)p->input_zero_point, (int16_t)p->weight_zero_point);
-        y[unit] = zp_requantize(zp_int32_from_bits(sum), p->multiplier[feature], p->shift[feature],
-                                p->output_zero_point, p->clamp_min, p->clamp_max);
+        const int32_t accumulator = zp_int32_from_bits(sum);
+        const int32_t scaled =
+            p->multiplier_low
+                ? zp_multiply_by_exact_multiplier(accumulator, p->multiplier[feature], p->multiplier_low[feature],
+                                                  p->shift[feature])
+                : zp_multiply_by_quantized_multiplier(accumulator, p->multiplier[feature], p->shift[feature]);
+        y[unit] = zp_offset_and_clamp(scaled, p->output_zero_point, p->clamp_min, p->clamp_max);
     }
 }

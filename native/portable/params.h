@@ -32,11 +32,14 @@ typedef struct {
 } zp_depthwise_conv_2d_params;
 
 /* x int8 [rows,in_features]; w int8 [out_features,in_features]; bias int32 [out_features] or NULL.
+ * Where multiplier_low is given, the accumulator is multiplied by the exact M and rounded once (fixedpoint.h, second profile;
+ * what LiteRT's reference does here and nowhere else); where it is NULL, by the two roundings of every other operation.
  * unit: one (row, output feature) pair, rows*out_features of them, row-major. */
 typedef struct {
     int32_t rows, in_features, out_features;
     int32_t input_zero_point, weight_zero_point, output_zero_point, clamp_min, clamp_max;
     const int32_t *multiplier, *shift; /* [out_features] */
+    const int32_t *multiplier_low;     /* [out_features], or NULL */
 } zp_fully_connected_params;
 
 /* Element-wise with broadcasting: strides are in elements, 0 along a broadcast dimension; shape is the output's,
@@ -63,7 +66,8 @@ typedef struct {
 
 /* Mean or sum over some axes of a row-major tensor; keep_shape/keep_stride walk the output elements through the input,
  * reduce_shape/reduce_stride the elements added up for one output (strides in elements).
- * q = clamp(output_zero_point + rescale(sum - count*input_zero_point)). unit: one output element. */
+ * q = clamp(output_zero_point + rescale(sum - count*input_zero_point)). For a mean the division by count is part of
+ * (multiplier, shift): arithmetic/reduce.py folds it in the way LiteRT does. unit: one output element. */
 typedef struct {
     int32_t keep_rank, keep_shape[ZP_MAX_RANK], keep_stride[ZP_MAX_RANK];
     int32_t reduce_rank, reduce_shape[ZP_MAX_RANK], reduce_stride[ZP_MAX_RANK];
@@ -100,10 +104,25 @@ typedef struct {
     const int32_t *inner; /* [n_inputs], bytes */
 } zp_concatenation_params;
 
-/* unit: one output row (n, oh). */
+/* y(n, oh, ow, :) = x(n, row[oh], col[ow], :). Where an output position falls in the input is worked out in real numbers, so it
+ * is done before the engine sees the network (arithmetic/resize.py) and handed over as positions. unit: one output row (n, oh). */
 typedef struct {
-    int32_t batch, in_h, in_w, channels, out_h, out_w, align_corners, half_pixel_centers;
-} zp_resize_2d_params;
+    int32_t batch, in_h, in_w, channels, out_h, out_w;
+    const int32_t *row, *col; /* [out_h], [out_w] */
+} zp_resize_nearest_neighbor_params;
+
+/* Each output lies between input rows row_low[oh] and row_high[oh], weighted row_low_weight[oh] and row_high_weight[oh], and
+ * between columns likewise. `code_offset` is added to the codes before weighting and taken off after (128 for a network whose
+ * file says uint8). Weights are in one of two notations:
+ *   single_precision = 0: integers, the real weight times 2^weight_bits; the sum is exact, halves away from zero;
+ *   single_precision = 1: encodings of IEEE 754 single precision numbers, for equality with a reference that
+ *                         interpolates in them; weight_bits is unused. Computed in integers all the same (resize_bilinear.c).
+ * unit: one output row (n, oh). */
+typedef struct {
+    int32_t batch, in_h, in_w, channels, out_h, out_w, code_offset, single_precision, weight_bits;
+    const int32_t *row_low, *row_high, *row_low_weight, *row_high_weight; /* [out_h] */
+    const int32_t *col_low, *col_high, *col_low_weight, *col_high_weight; /* [out_w] */
+} zp_resize_bilinear_params;
 
 #ifdef __cplusplus
 }

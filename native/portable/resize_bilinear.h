@@ -7,7 +7,7 @@
 extern "C" {
 #endif
 
-/* Interpolates between four input positions. in: x; out: y. params: zp_resize_2d_params. */
+/* Interpolates between four input positions. in: x; out: y. params: zp_resize_bilinear_params. */
 void zp_resize_bilinear_s8_portable(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end);
 
 #ifdef __cplusplus

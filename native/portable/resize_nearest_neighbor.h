@@ -7,7 +7,7 @@
 extern "C" {
 #endif
 
-/* Picks the nearest input position. in: x; out: y. params: zp_resize_2d_params. */
+/* Picks the nearest input position. in: x; out: y. params: zp_resize_nearest_neighbor_params. */
 void zp_resize_nearest_neighbor_s8_portable(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end);
 
 #ifdef __cplusplus
