@@ -1,5 +1,6 @@
 /* Each window's sum of codes over the number of positions inside the input, halves away from zero, then the clamp.
- * Input and output share (scale, zero point), so the codes themselves are averaged. A window wholly in the padding
+ * Input and output share (scale, zero point), so the codes themselves are averaged; where zero lies among them
+ * (code_offset) decides which way a half goes. A window wholly in the padding
  * has no mean: it gives the clamped 0. */
 #include "average_pool_2d.h"
 
@@ -34,8 +35,10 @@ void zp_average_pool_2d_s8_portable(const void *params, const zp_buffers *buffer
                     }
                 }
                 for (int32_t c = 0; c < block; ++c) {
-                    const int32_t half = sum[c] > 0 ? count / 2 : -(count / 2);
-                    out[first + c] = (int8_t)zp_clamp((sum[c] + half) / count, p->clamp_min, p->clamp_max);
+                    const int32_t total = sum[c] + p->code_offset * count;
+                    const int32_t half = total > 0 ? count / 2 : -(count / 2);
+                    const int32_t mean = inside ? (total + half) / count - p->code_offset : 0;
+                    out[first + c] = (int8_t)zp_clamp(mean, p->clamp_min, p->clamp_max);
                 }
             }
         }

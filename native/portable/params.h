@@ -58,10 +58,12 @@ typedef struct {
     int32_t multiplier, shift;
 } zp_mul_params;
 
-/* Average (padding not counted, halves away from zero) and max pooling. unit: one output row (n, oh). */
+/* Average (padding not counted, halves away from zero) and max pooling. `code_offset` is added to the codes before averaging
+ * and taken off after (128 for a network whose file says uint8: there, half a step is always rounded up); max pooling has no
+ * use for it. unit: one output row (n, oh). */
 typedef struct {
     int32_t batch, in_h, in_w, channels, out_h, out_w, kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left;
-    int32_t clamp_min, clamp_max;
+    int32_t clamp_min, clamp_max, code_offset;
 } zp_pool_2d_params;
 
 /* Mean or sum over some axes of a row-major tensor; keep_shape/keep_stride walk the output elements through the input,
