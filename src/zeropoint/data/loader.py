@@ -1,7 +1,7 @@
 """Batches in an order, and with augmentations, that depend on (seed, epoch, step) and on nothing else.
 
 That is what makes resuming exact: no generator state has to survive, only the two numbers ``epoch`` and
-``step``, which the loader reports as its ``state_dict``.
+``step``, which the loader reports as its ``position``.
 """
 
 from __future__ import annotations
@@ -59,13 +59,13 @@ class Loader:
         whole = self.batch_size * self.world
         return len(self.dataset) // whole if self.shuffle else -(-len(self.dataset) // whole)
 
-    def state_dict(self) -> dict[str, int]:
-        """Where the next batch comes from."""
-        return {"epoch": self.epoch, "step": self.step}
+    def position(self) -> tuple[int, int]:
+        """(epoch, step) of the next batch."""
+        return self.epoch, self.step
 
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Continue there; the next iteration starts at that step instead of 0."""
-        self.epoch, self.step = state["epoch"], state["step"]
+    def seek(self, epoch: int, step: int) -> None:
+        """Let the next iteration start at that batch instead of the first of the next epoch."""
+        self.epoch, self.step = epoch, step
 
     def order(self, epoch: int) -> Tensor:
         """The indices of the whole epoch, of all ranks, int64."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,6 +69,7 @@ def _quiet() -> Iterator[None]:
                 ".*Checkpoint directory .* exists and is not empty.*",
                 ".*Experiment logs directory .* exists and is not empty.*",
                 ".*modules? in eval mode.*",
+                ".*your dataloader is not resumable.*",
                 ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",
             ):
                 warnings.filterwarnings("ignore", text)
@@ -74,6 +77,20 @@ def _quiet() -> Iterator[None]:
     finally:
         for name, level in zip(names, levels, strict=True):
             logging.getLogger(name).setLevel(level)
+
+
+def _run(trainer: Trainer, task: Classifier, train: Loader, test: Loader | None, resume_from: Path | None) -> None:
+    """``trainer.fit``, but Ctrl-C stays a KeyboardInterrupt: Lightning turns it into an exit and goes deaf to it."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(task, train, test, ckpt_path=resume_from)
+    except SystemExit:
+        if trainer.interrupted:
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, handler)
 
 
 def make_description(recipe: Recipe, dataset: ImageDataset) -> checkpoint.Description:
@@ -134,9 +151,7 @@ def fit(
         world=ranks,
     )
     testing = None if test is None else Loader(test, max(options.batch_size, 250), rank=rank, world=ranks)
-    task = Classifier(
-        model, len(train.classes), options, description.to_dict(), quantized=recipe.scheme is not None
-    )
+    task = Classifier(model, loader, options, description.to_dict(), quantized=recipe.scheme is not None)
     place.mkdir(parents=True, exist_ok=True)
     with _quiet():
         trainer = Trainer(
@@ -158,8 +173,6 @@ def fit(
             use_distributed_sampler=False,
             log_every_n_steps=50,
         )
-        trainer.fit(task, loader, testing, ckpt_path=saved if resume and saved.is_file() else None)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+        _run(trainer, task, loader, testing, saved if resume and saved.is_file() else None)
     metrics: dict[str, Any] = dict(trainer.callback_metrics)
     return {name: float(value) for name, value in metrics.items()}

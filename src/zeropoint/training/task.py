@@ -11,6 +11,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy
 
+from zeropoint.data.loader import Loader
 from zeropoint.training.recipe import TrainOptions
 from zeropoint.training.schedule import learning_rate_factor, make_optimizer
 
@@ -18,24 +19,32 @@ from zeropoint.training.schedule import learning_rate_factor, make_optimizer
 class Classifier(LightningModule):
     """Trains ``model``, which maps uint8 images (N, C, H, W) to logits (N, classes).
 
+    ``loader`` gives its training batches; where it is, is part of a checkpoint.
     ``description`` is stored in every checkpoint under "zeropoint" (see ``checkpoint.Description``).
     A quantized model (``quantized=True``) has its ranges and batch norm frozen in the last
     ``options.freeze_epochs`` epochs.
     """
 
     def __init__(
-        self, model: nn.Module, classes: int, options: TrainOptions, description: dict[str, Any], *, quantized: bool
+        self,
+        model: nn.Module,
+        loader: Loader,
+        options: TrainOptions,
+        description: dict[str, Any],
+        *,
+        quantized: bool,
     ) -> None:
         super().__init__()
         self.model = model
+        self.loader = loader
         self.options = options
         self.description = description
         self.quantized = quantized
+        classes = len(loader.dataset.classes)
         self.train_accuracy = MulticlassAccuracy(classes, average="micro")
         self.valid_accuracy = MulticlassAccuracy(classes, average="micro")
         self._frozen = False
         self._average: dict[str, Tensor] = {}
-        self._trained: dict[str, Tensor] = {}
         if options.ema:
             self._average = {name: p.detach().clone() for name, p in model.named_parameters()}
 
@@ -70,6 +79,8 @@ class Classifier(LightningModule):
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         images, labels = batch
+        if len(labels) == 0:
+            return  # this rank's share of the last batch, when the others got it all
         self.valid_accuracy(self.model(images), labels)
         self.log("accuracy", self.valid_accuracy, on_step=False, on_epoch=True, prog_bar=True)
 
@@ -96,12 +107,18 @@ class Classifier(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["zeropoint"] = {**self.description, "rng": torch.get_rng_state()}
+        # The loader's position is kept here and not by Lightning, which forgets it within an epoch.
+        checkpoint["zeropoint"] = {
+            **self.description,
+            "rng": torch.get_rng_state(),
+            "position": list(self.loader.position()),
+        }
         if self._average:
             checkpoint["zeropoint"]["average"] = dict(self._average)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         torch.set_rng_state(checkpoint["zeropoint"]["rng"])
+        self.loader.seek(*checkpoint["zeropoint"]["position"])
         self._average = dict(checkpoint["zeropoint"].get("average", {}))
 
 

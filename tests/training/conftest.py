@@ -1,0 +1,66 @@
+"""A training run small enough to repeat many times: the digits, a narrow network, a few dozen steps."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from zeropoint import data, zoo
+from zeropoint.training import CHECKPOINT, Pixels, Recipe, fit, from_dict
+from zeropoint.training import checkpoint as checkpoints
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def tiny_recipe(**train: object) -> Recipe:
+    options: dict[str, object] = {
+        "epochs": 3,
+        "batch_size": 64,
+        "learning_rate": 0.2,
+        "weight_decay": 1e-3,
+        "schedule": "one_cycle",
+        "seed": 3,
+    }
+    return from_dict(
+        {
+            "network": {"name": "digits_net", "width": 4},
+            "data": {"dataset": "digits", "augment": "crop1"},
+            "train": options | train,
+        }
+    )
+
+
+def tiny_data() -> tuple[data.ImageArrays, data.ImageArrays]:
+    return data.digits("train").subset(64 * 7 + 5), data.digits("test").subset(100)
+
+
+def train_tiny(folder: Path, recipe: Recipe, **options: object) -> dict[str, Tensor]:
+    """The weights at the end of a run, under their names in the checkpoint."""
+    torch.manual_seed(recipe.train.seed)
+    train, test = tiny_data()
+    model = Pixels(zoo.build(**recipe.network), recipe.data.mean, recipe.data.std)
+    fit(model, recipe, train, test, folder, console=Console(file=io.StringIO()), **options)  # type: ignore[arg-type]
+    return checkpoints.read(folder / CHECKPOINT)["state_dict"]  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Recipe], dict[str, Tensor]]:
+    """What a recipe gives when nothing stops it; computed once per recipe."""
+    known: dict[str, dict[str, Tensor]] = {}
+
+    def run(recipe: Recipe) -> dict[str, Tensor]:
+        key = str(recipe.to_dict())
+        if key not in known:
+            known[key] = train_tiny(tmp_path_factory.mktemp("whole"), recipe)
+        return known[key]
+
+    return run
