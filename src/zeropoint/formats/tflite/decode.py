@@ -107,7 +107,9 @@ class Decoder:
     def _table(self, table: Table, position: int) -> dict[str, Any]:
         self._tables_left -= 1
         if self._tables_left < 0:
-            raise Broken(f"the file unfolds into more tables than {self._size} bytes can hold, or more than {MAX_TABLES}")
+            raise Broken(
+                f"the file unfolds into more tables than {self._size} bytes can hold, or more than {MAX_TABLES}"
+            )
         vtable = position - _SOFFSET.unpack_from(self._data, position)[0]
         layout = self._layouts.get((table.name, vtable))
         if layout is None:

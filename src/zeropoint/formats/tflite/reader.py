@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import reprlib
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -16,13 +17,16 @@ from zeropoint.errors import FormatError, GraphError, UnsupportedError, Zeropoin
 from zeropoint.formats.tflite import constants
 from zeropoint.formats.tflite.decode import Broken, Decoder
 from zeropoint.formats.tflite.schema import BUILTINS, FILE_IDENTIFIER, MODEL_VERSION, OPTIONS, OPTIONS_OF, TABLES
+from zeropoint.formats.tflite.versions import required_version
 from zeropoint.graph import AttrValue, Graph, Op, Quantization, Signature, Tensor
 
 try:
     from zeropoint.graph import verify
 except ImportError:  # the verifier's room is not furnished yet
+
     def verify(graph, *, integer_only=True):  # type: ignore
         return None
+
 
 # Builtins whose meaning lies in other subgraphs, or in options of a later union that we do not describe.
 _CONTROL_FLOW = {"CALL", "CALL_ONCE", "IF", "WHILE", "DELEGATE"}
@@ -61,7 +65,9 @@ class _Reader:
     def graph(self) -> Graph:
         model = self._model
         if model["version"] != MODEL_VERSION:
-            raise UnsupportedError(f"TFLite schema version {model['version']}; only {MODEL_VERSION} is in use, convert it")
+            raise UnsupportedError(
+                f"TFLite schema version {model['version']}; only {MODEL_VERSION} is in use, convert it"
+            )
         subgraphs = model["subgraphs"]
         if not subgraphs:
             raise FormatError("the model has no subgraph, so there is nothing to run")
@@ -74,16 +80,15 @@ class _Reader:
         graph = subgraphs[0]
         kinds = [self._operator_code(i, code) for i, code in enumerate(model["operator_codes"])]
         tensors = tuple(self._tensor(i, t) for i, t in enumerate(graph["tensors"]))
-        count = len(tensors)
         return Graph(
             tensors=tensors,
-            ops=tuple(self._op(i, op, kinds, count) for i, op in enumerate(graph["operators"])),
-            inputs=_indices(graph["inputs"], count, "graph inputs"),
-            outputs=_indices(graph["outputs"], count, "graph outputs"),
+            ops=tuple(self._op(i, op, kinds, tensors) for i, op in enumerate(graph["operators"])),
+            inputs=_indices(graph["inputs"], len(tensors), "graph inputs"),
+            outputs=_indices(graph["outputs"], len(tensors), "graph outputs"),
             name=graph["name"],
             description=model["description"],
             metadata=MappingProxyType(self._metadata()),
-            signatures=tuple(self._signature(i, s, count) for i, s in enumerate(model["signature_defs"])),
+            signatures=tuple(self._signature(i, s, len(tensors)) for i, s in enumerate(model["signature_defs"])),
         )
 
     # tensors
@@ -143,7 +148,9 @@ class _Reader:
         # Files from before the wider field leave it 0; files with a large code put the placeholder in the old one.
         number = max(old, new)
         if number >= len(BUILTINS):
-            raise UnsupportedError(f"operator code {index}: builtin operator {number} is newer than the schema known here")
+            raise UnsupportedError(
+                f"operator code {index}: builtin operator {number} is newer than the schema known here"
+            )
         kind = BUILTINS[number]
         if kind in _CONTROL_FLOW:
             raise UnsupportedError(f"the operator {kind} is control flow; export a model without it")
@@ -153,7 +160,9 @@ class _Reader:
             raise FormatError(f"operator code {index} is a custom operator without a name")
         return kind, code["custom_code"], code["version"]
 
-    def _op(self, index: int, table: dict[str, Any], kinds: list[tuple[str, str, int]], tensors: int) -> Op:
+    def _op(
+        self, index: int, table: dict[str, Any], kinds: list[tuple[str, str, int]], tensors: tuple[Tensor, ...]
+    ) -> Op:
         if table["opcode_index"] >= len(kinds):
             raise FormatError(f"operator {index} refers to operator code {table['opcode_index']} of {len(kinds)}")
         kind, custom, version = kinds[table["opcode_index"]]
@@ -170,14 +179,13 @@ class _Reader:
             if any(table["mutating_variable_inputs"]):
                 attrs["mutating_variable_inputs"] = table["mutating_variable_inputs"]
             if table["intermediates"]:
-                attrs["intermediates"] = _indices(table["intermediates"], tensors, "intermediates", optional=True)
-            return Op(
-                kind=kind.lower(),
-                inputs=_indices(table["inputs"], tensors, "inputs", optional=True),
-                outputs=_indices(table["outputs"], tensors, "outputs"),
-                attrs=attrs,
-                version=version,
-            )
+                attrs["intermediates"] = _indices(table["intermediates"], len(tensors), "intermediates", optional=True)
+            inputs = _indices(table["inputs"], len(tensors), "inputs", optional=True)
+            outputs = _indices(table["outputs"], len(tensors), "outputs")
+            op = Op(kind.lower(), inputs, outputs, attrs, version)
+            # Some converters understate versions, and runtimes forgive it; a graph states them right.
+            needed = required_version(op, tensors)
+            return op if version >= needed else replace(op, version=needed)
         except ZeropointError as error:
             called = kind if kind != "CUSTOM" else f"CUSTOM {_quote(custom)}"
             raise type(error)(f"operator {index} ({called}): {error}") from None
@@ -189,7 +197,7 @@ class _Reader:
         if expected is None or not TABLES[expected].fields:
             return {}  # nothing to read, whatever empty table the file names
         member = table["builtin_options_type"]
-        if member == 0 or table["builtin_options"] is None and member < len(OPTIONS):
+        if member == 0 or (table["builtin_options"] is None and member < len(OPTIONS)):
             return dict(TABLES[expected].defaults)
         if member >= len(OPTIONS) or OPTIONS[member] != expected:
             got = OPTIONS[member] if member < len(OPTIONS) else f"of unknown kind {member}"
@@ -234,7 +242,9 @@ def _quantization(table: dict[str, Any] | None, shape: tuple[int, ...], constant
     if table is None:
         return None
     if table["details_type"]:
-        raise UnsupportedError("has a quantization of its own kind (custom, block-wise or multi-axis), not an affine map")
+        raise UnsupportedError(
+            "has a quantization of its own kind (custom, block-wise or multi-axis), not an affine map"
+        )
     scale, zero_point, axis = table["scale"], table["zero_point"], table["quantized_dimension"]
     if not scale:
         return None

@@ -18,8 +18,10 @@ from zeropoint.graph import Graph, Op, Quantization, Signature, Tensor
 try:
     from zeropoint.graph import verify
 except ImportError:  # the verifier's room is not furnished yet
+
     def verify(graph, *, integer_only=True):  # type: ignore
         return None
+
 
 _NUMBER_OF = {name: number for number, name in enumerate(BUILTINS)}
 _PLACEHOLDER = _NUMBER_OF["PLACEHOLDER_FOR_GREATER_OP_CODES"]
@@ -58,7 +60,7 @@ def write(graph: Graph) -> bytes:
         raise GraphError(f"graph {graph.name!r} cannot be written: {error}") from error
     except (BuilderSizeError, MemoryError) as error:
         raise UnsupportedError(
-            f"graph {graph.name!r} has {size} bytes of constants; a TFLite file holds less than 2 GiB: split the network"
+            f"graph {graph.name!r} has {size} bytes of constants; a TFLite file holds less than 2 GiB"
         ) from error
 
 
