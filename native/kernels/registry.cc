@@ -21,6 +21,9 @@ static std::vector<KernelRecord> make_records() {
     r.push_back({"fully_connected", "s8", Isa::avx512vnni, "fully_connected_s8_avx512vnni", zp_fully_connected_s8_avx512vnni,
                  zp_fully_connected_matmul_accepts, zp_fully_connected_matmul_packed_bytes, zp_fully_connected_matmul_pack,
                  zp_fully_connected_matmul_scratch_bytes, zp_fully_connected_matmul_units});
+    r.push_back({"depthwise_conv_2d", "s8", Isa::avx512vnni, "depthwise_conv_2d_s8_avx512vnni", zp_depthwise_conv_2d_s8_avx512vnni,
+                 zp_depthwise_conv_2d_accepts, zp_depthwise_conv_2d_packed_bytes, zp_depthwise_conv_2d_pack,
+                 zp_depthwise_conv_2d_scratch_bytes, nullptr});
 #endif
     return r;
 }
