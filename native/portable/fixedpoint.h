@@ -79,10 +79,10 @@ static inline int8_t zp_requantize(int32_t accumulator, int32_t multiplier, int3
  *
  *   M = (multiplier * 2^22 + multiplier_low) * 2^(shift - 53),  multiplier in [2^30, 2^31), multiplier_low in [0, 2^22)
  *
- * so that multiplier and shift alone still mean what they mean above. The product |x| * M is computed exactly, 84 bits in two
- * pieces. One detail of the double remains: it is rounded to 53 bits before it is rounded to an integer, so a
- * product less than half a last place below a half counts as that half. Hence half a last place is added first. The result
- * saturates. -31 <= shift <= 31. */
+ * so that multiplier and shift alone still mean what they mean above. The product |x| * M is computed exactly, 84 bits
+ * in two pieces. One detail of the double remains: it is rounded to 53 bits before it is rounded to an integer, so a
+ * product at most half a last place below a half counts as that half. Hence half a last place is added first. The
+ * result saturates (where LiteRT's conversion of a double beyond int32 is undefined). -31 <= shift <= 31. */
 static inline int32_t zp_multiply_by_exact_multiplier(int32_t x, int32_t multiplier, int32_t multiplier_low,
                                                       int32_t shift) {
     const uint64_t size = x < 0 ? (uint64_t)0 - (uint64_t)(int64_t)x : (uint64_t)x;

@@ -2,9 +2,9 @@
  * weights and a, b, c, d the four codes around the output position.
  *
  * With integer weights that is one exact sum and one rounding. LiteRT's reference for uint8, though, interpolates in
- * single precision, where each product and each sum is rounded to 24 significant bits; whether a value next to one half goes
- * up or down then hangs on those roundings. Where they can matter, they are carried out here as what they are:
- * rounding an integer to 24 bits. A number is a pair (m, e), |m| < 2^24, standing for m * 2^e. */
+ * single precision, where each product and each sum is rounded to 24 significant bits; whether a value next to one
+ * half goes up or down then hangs on those roundings. Where they can matter, they are carried out here as what they
+ * are: rounding an integer to 24 bits. A number is a pair (m, e), |m| <= 2^24, standing for m * 2^e. */
 #include "resize_bilinear.h"
 
 #include <stddef.h>

@@ -1,8 +1,9 @@
 """The second rounding profile: an accumulator times the real M, rounded once.
 
-LiteRT's reference kernels rescale with the two roundings of ``multiply_by_quantized_multiplier`` everywhere except in
-FULLY_CONNECTED, which since 2025 computes ``round(accumulator * M)`` with ``M = S1 S2 / S3`` in double precision. The two
-differ in about one output out of ``2^(1 - shift)``. The engine repeats the double's result in integers, from all 53 bits of M.
+LiteRT's reference kernels rescale with the two roundings of ``multiply_by_quantized_multiplier`` everywhere except
+in FULLY_CONNECTED, which since 2025 computes ``round(accumulator * M)`` with ``M = S1 S2 / S3`` in double precision.
+The two differ in about one output out of ``2^(1 - shift)``. The engine repeats the double's result in integers, from
+all 53 bits of M.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ IntArray = npt.NDArray[np.int32]
 def exact_multiplier(m: float) -> tuple[int, int, int]:
     """``(multiplier, multiplier_low, shift)`` with ``m = (multiplier 2^22 + multiplier_low) 2^(shift - 53)``, exactly.
 
-    ``multiplier`` lies in [2^30, 2^31), ``multiplier_low`` in [0, 2^22). An ``m`` below 2^-32 gives zeros: no int32 times it
-    reaches one half. Raises QuantizationError for an ``m`` that is negative, not finite or at least 2^31.
+    ``multiplier`` lies in [2^30, 2^31), ``multiplier_low`` in [0, 2^22). An ``m`` below 2^-32 gives zeros: no int32
+    times it exceeds one half. Raises QuantizationError for an ``m`` that is negative, not finite or at least 2^31.
     """
     if not (math.isfinite(m) and 0 <= m < 2.0**31):
         raise QuantizationError(f"multiplier {m!r} is not in [0, 2^31); check the scales of the operation")

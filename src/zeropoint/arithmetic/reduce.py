@@ -8,8 +8,8 @@ def mean_multiplier(multiplier: int, shift: int, count: int) -> tuple[int, int]:
 
     A mean is ``Z_out + M * (sum q - count Z_in)`` with ``M = S_in / (S_out count)``. LiteRT does not quantize that M:
     it takes the multiplier of ``S_in / S_out`` (``quantize_multiplier`` of the two scales), shifts it left by
-    ``floor(log2 count)`` (at most 32, and so far that the final shift stays above -32), and divides by ``count``, rounding
-    down. So does this function, for every type, rank and set of axes. ``count`` >= 1.
+    ``floor(log2 count)`` (at most 32, and so far that the final shift stays above -32), and divides by ``count``,
+    rounding down. So does this function, for every type, rank and set of axes. ``count`` >= 1.
 
     >>> mean_multiplier(1 << 30, 1, 49)
     (701219150, -4)

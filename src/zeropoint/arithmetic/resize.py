@@ -1,8 +1,8 @@
 """Where the outputs of a resize fall in its input: positions and weights, worked out before the engine runs.
 
-The engine is handed integers only. What LiteRT's reference kernels compute in single precision while they run (positions,
-weights) is computed here once, in the same precision and order, and becomes tables. Names of the returned entries are the field
-names of ``native/portable/params.h``.
+The engine is handed integers only. What LiteRT's reference kernels compute in single precision while they run
+(positions, weights) is computed here once, in the same precision and order, and becomes tables. Names of the returned
+entries are the field names of ``native/portable/params.h``.
 """
 
 from __future__ import annotations
@@ -99,10 +99,10 @@ def resize_bilinear_attrs(
 ) -> dict[str, Any]:
     """The tables of ``zp_resize_bilinear_params``: everything but the shape.
 
-    ``in_size`` and ``out_size`` are (height, width) in pixels; ``unsigned`` says that the network's file holds uint8 (the engine
-    computes on int8 either way). int8: weights of 10 bits. uint8: the reference works in single precision. Where all its
-    weights are short enough that nothing is ever rounded there (ratios that are powers of two), they become integers;
-    else their encodings are handed over and the engine repeats the roundings in integers.
+    ``in_size`` and ``out_size`` are (height, width) in pixels; ``unsigned`` says that the network's file holds uint8
+    (the engine computes on int8 either way). int8: weights of 10 bits. uint8: the reference works in single precision.
+    Where all its weights are short enough that nothing is ever rounded there (ratios that are powers of two), they
+    become integers; else their encodings are handed over and the engine repeats the roundings in integers.
     """
     attrs: dict[str, Any] = {"code_offset": 128 if unsigned else 0, "single_precision": 0, "weight_bits": 10}
     flags = (align_corners, half_pixel_centers)
