@@ -1,0 +1,153 @@
+"""Exact integer arithmetic in torch, on any device: what evaluation computes and the engine repeats (design, decision 5).
+
+Codes are int32 tensors in torch's own layout; accumulators are exact. Torch has no integer convolution worth its time, so
+products are summed in floating point *where that is exact*: all terms are integers, and while the sum of their magnitudes
+stays below 2^24 (float32) or 2^53 (float64) every partial sum, in any order, is an integer without rounding. ``exact_type``
+computes that bound from the actual weights and picks the type. Everything after the accumulator is int64 arithmetic: the
+multiplier and the rounding of S3 are those of ``zeropoint.arithmetic``, which a test holds equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_PART = 1 << 18
+"""Elements requantized at a time: the int64 temporaries of one part stay in the cache."""
+
+
+def exact_type(weight: Tensor, largest_input: int) -> torch.dtype:
+    """float32 if sums of products with ``weight`` (output channels first) are exact in it, else float64.
+
+    ``largest_input * max_c sum |w_c|`` bounds every partial sum. Accelerators may convolve by transforms (Winograd) or in
+    reduced precision, so there, and where reduced precision was asked for, float64 is taken: its error is far below one half.
+    """
+    if weight.device.type != "cpu" or torch.get_float32_matmul_precision() != "highest":
+        return torch.float64
+    bound = largest_input * int(weight.abs().flatten(1).sum(1).max())
+    return torch.float32 if bound < 1 << 24 else torch.float64
+
+
+def convolve(x: Tensor, weight: Tensor, conv: Callable[[Tensor, Tensor], Tensor], dtype: torch.dtype) -> Tensor:
+    """``conv(x, weight)`` of integers, exactly, as a floating-point tensor holding integers.
+
+    Args:
+        x: codes minus their zero point; padding with 0 is then padding with real 0.
+        weight: codes minus their zero point, of type ``dtype``.
+        conv: a convolution or matrix product without bias.
+        dtype: from ``exact_type``.
+    """
+    # Autocast would compute in bfloat16, which holds no product of two codes.
+    with torch.autocast(x.device.type, enabled=False):
+        y = conv(x.to(dtype), weight)
+    return y.round_()
+
+
+def high_mul(x: Tensor, multiplier: Tensor | int) -> Tensor:
+    """``round(x * multiplier / 2^31)``, ties towards plus infinity, of int64 tensors holding int32 values (S3)."""
+    return (x * multiplier).add_(1 << 30).bitwise_right_shift_(31)
+
+
+def rounding_shift(x: Tensor, exponent: Tensor | int) -> Tensor:
+    """``round(x / 2^exponent)``, ties away from zero, of an int64 tensor; ``exponent >= 0``, scalar or broadcasting."""
+    if isinstance(exponent, int):
+        if exponent == 0:
+            return x
+        return (x + (x >> 63)).add_(1 << (exponent - 1)).bitwise_right_shift_(exponent)
+    half = (torch.ones_like(exponent) << exponent) >> 1
+    # Negative numbers are lowered by one first, so that their halves round down; not where nothing is shifted out.
+    lowered = (x >> 63).mul_((exponent > 0).to(x.dtype)).add_(x)
+    return lowered.add_(half).bitwise_right_shift_(exponent)
+
+
+def scaled(x: Tensor, multiplier: Tensor | int, shift: Tensor | int) -> Tensor:
+    """``x * multiplier * 2^(shift - 31)`` with the two roundings of S3; int64 in and out."""
+    if isinstance(shift, int):
+        return rounding_shift(high_mul(x << shift if shift > 0 else x, multiplier), max(-shift, 0))
+    left = shift.clamp(min=0)
+    if bool((left > 0).any()):
+        x = x << left
+    return rounding_shift(high_mul(x, multiplier), left - shift)
+
+
+def requantize(
+    acc: Tensor, bias: Tensor | None, multiplier: Tensor, shift: Tensor, zero_point: int, low: int, high: int
+) -> Tensor:
+    """Output codes ``clamp(zero_point + (acc + bias) * M, low, high)`` as int32 (S5, S6).
+
+    Args:
+        acc: integers of any type and shape; ``bias``, ``multiplier``, ``shift`` are int64 and broadcast against it
+            without its first axis (shape ``(channels, 1, 1)`` or scalars).
+    """
+    out = torch.empty(acc.shape, dtype=torch.int32, device=acc.device)
+    rows = max(1, _PART // max(1, acc[0].numel())) if acc.ndim and len(acc) else 1
+    if acc.device.type != "cpu":
+        rows = len(acc)
+    for part, target in zip(acc.split(rows), out.split(rows), strict=True):
+        wide = part.to(torch.int64)
+        if bias is not None:
+            wide = wide + bias
+        target.copy_(scaled(wide, multiplier, shift).add_(zero_point).clamp_(low, high))
+    return out
+
+
+def add(
+    a: Tensor,
+    b: Tensor,
+    zero_points: tuple[int, int, int],
+    factors: Sequence[tuple[int, int]],
+    left_shift: int,
+    low: int,
+    high: int,
+    subtract: bool = False,
+) -> Tensor:
+    """Quantized addition of codes, broadcasting: both inputs rescaled in fixed point, added, rescaled (S9).
+
+    ``factors`` are the (multiplier, shift) of the two inputs and of the output.
+    """
+    first = scaled((a.to(torch.int64) - zero_points[0]) << left_shift, *factors[0])
+    second = scaled((b.to(torch.int64) - zero_points[1]) << left_shift, *factors[1])
+    total = first - second if subtract else first + second
+    return scaled(total, *factors[2]).add_(zero_points[2]).clamp_(low, high).to(torch.int32)
+
+
+def multiply(
+    a: Tensor, b: Tensor, zero_points: tuple[int, int, int], factor: tuple[int, int], low: int, high: int
+) -> Tensor:
+    """Quantized product of codes, broadcasting (S9)."""
+    product = (a.to(torch.int64) - zero_points[0]) * (b.to(torch.int64) - zero_points[1])
+    return scaled(product, *factor).add_(zero_points[2]).clamp_(low, high).to(torch.int32)
+
+
+def average(total: Tensor, count: Tensor | int, low: int, high: int) -> Tensor:
+    """``total / count``, halves away from zero (of the codes themselves, as the reference rounds), clamped; int32."""
+    total = total.to(torch.int64)
+    half = torch.div(torch.as_tensor(count, device=total.device), 2, rounding_mode="floor")
+    nudged = torch.where(total > 0, total + half, total - half)
+    return torch.div(nudged, count, rounding_mode="trunc").clamp_(low, high).to(torch.int32)
+
+
+def average_pool(
+    x: Tensor, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int], low: int, high: int
+) -> Tensor:
+    """Mean of the codes over each window, padded positions not counted; int32 ``(N, C, H, W)``."""
+    def window_sum(t: Tensor) -> Tensor:
+        # Sums of 8-bit codes over a window stay exact in float64 whatever the window.
+        return F.avg_pool2d(t.double(), list(kernel), list(stride), list(padding), divisor_override=1).round_()
+
+    count = window_sum(torch.ones_like(x[:1, :1])).to(torch.int64)
+    return average(window_sum(x), count, low, high)
+
+
+def max_pool(x: Tensor, **window: Any) -> Tensor:
+    """Maximum of the codes over each window; int32."""
+    return F.max_pool2d(x.float(), **window).to(torch.int32)
+
+
+def lookup(x: Tensor, table: Tensor, first: int) -> Tensor:
+    """``table[x - first]``: a function of one code as a table of 256 (S9); int32."""
+    return table[(x - first).long()]

@@ -1,0 +1,191 @@
+"""Convolution and linear layers with folded batch norm and fused clamp: the only layers that multiply by weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from zeropoint.arithmetic import QuantParams, quantize_multipliers
+from zeropoint.errors import QuantizationError
+from zeropoint.qat import fake_quantize, fold, integer
+from zeropoint.qat.layers.layer import Layer, code_bounds, finite
+
+_INT32 = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class IntegerProduct:
+    """The integers of one convolution or matrix product, in torch's layout: what evaluation computes with and conversion stores.
+
+    ``acc = sum (x - Z_x)(w - Z_w) + bias``; ``code = clamp(Z_y + acc * multiplier * 2^(shift - 31), low, high)`` (S2-S6).
+    """
+
+    weight: Tensor  # int32 codes, output channels first
+    weight_scale: np.ndarray  # float32, one entry or one per output channel
+    weight_zero_point: int
+    bias: Tensor  # int64 holding int32, (out,)
+    bias_scale: np.ndarray  # float32
+    multiplier: Tensor  # int64 holding int32, (out,)
+    shift: Tensor  # int64, (out,)
+    x: QuantParams
+    y: QuantParams
+    low: int
+    high: int
+    centred: Tensor  # weight - weight_zero_point in the floating-point type that sums it exactly
+
+
+class Product(Layer):
+    """A convolution (``conv``) or, with ``conv`` None, a linear layer; batch norm and clamp fused.
+
+    Called with ``(x, weight, bias, bn_weight, bn_bias, running_mean, running_var, num_batches_tracked)``, the last five None
+    without batch norm.
+
+    Args:
+        path: module of the original network.
+        conv: geometry, or None for a linear layer.
+        low, high: the fused clamp (ReLU: 0 and None).
+        weight_bits, per_channel, form: see ``qat.affine``.
+        eps, momentum: of the batch norm.
+    """
+
+    defers = True
+
+    def __init__(
+        self,
+        path: str,
+        conv: fold.Convolution | None,
+        *,
+        weight_bits: int,
+        per_channel: bool,
+        form: str,
+        low: float | None = None,
+        high: float | None = None,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+    ) -> None:
+        super().__init__(path)
+        self.conv = conv
+        self.weight_bits, self.per_channel, self.form = weight_bits, per_channel, form
+        self.low, self.high = low, high
+        self.eps, self.momentum = eps, momentum
+        self.batch_norm_frozen = False
+
+    @property
+    def name(self) -> str:
+        """For messages: the module of the original network."""
+        return self.path or "the network"
+
+    def _batch_norm(self, bn: tuple[Tensor | None, ...]) -> fold.BatchNorm | None:
+        if not bn or bn[2] is None or bn[3] is None:
+            return None
+        return fold.BatchNorm(bn[0], bn[1], bn[2], bn[3], bn[4], self.eps, self.momentum)
+
+    def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None = None, *bn: Tensor | None) -> Tensor:
+        """Real values in and out in training, codes in evaluation; (N, in, ...) -> (N, out, ...)."""
+        if not self.training:
+            return self._codes(x, self.integers(weight, bias, *bn))
+        conv: Any = self.conv or F.linear
+        norm = self._batch_norm(bn)
+        if not self.deferred:
+            return fold.conv_bn_activation(
+                x,
+                weight,
+                bias,
+                norm,
+                self.output,
+                conv=conv,
+                weight_bits=self.weight_bits,
+                per_channel=self.per_channel,
+                low=self.low,
+                high=self.high,
+                form=self.form,
+                batch_statistics=not self.batch_norm_frozen,
+                name=self.name,
+            )
+
+        def quantize_weight(w: Tensor) -> Tensor:
+            return fake_quantize.weight(w, bits=self.weight_bits, per_channel=self.per_channel)
+
+        if norm is None:
+            y = conv(x, quantize_weight(weight), bias)
+        else:
+            y = fold.conv_bn(
+                x,
+                weight,
+                bias,
+                norm,
+                conv=conv,
+                quantize_weight=quantize_weight,
+                form=self.form,
+                batch_statistics=not self.batch_norm_frozen,
+                name=self.name,
+            )
+        return self.quantize(y, self.low, self.high)
+
+    def integers(self, weight: Tensor, bias: Tensor | None = None, *bn: Tensor | None) -> IntegerProduct:
+        """The integer parameters at the current weights and ranges; evaluation and conversion both take them from here.
+
+        Raises ``QuantizationError``, naming the layer: weights or ranges that are not finite, ranges never observed,
+        a bias beyond int32.
+        """
+        return self.cached((weight, bias, *bn), lambda: self._integers(weight, bias, *bn))
+
+    def _integers(self, weight: Tensor, bias: Tensor | None, *bn: Tensor | None) -> IntegerProduct:
+        (x,), y = self.input_params(), self.output_params()
+        norm = self._batch_norm(bn)
+        if norm is not None:
+            finite(norm.running_mean + norm.running_var, f"{self.name}: batch norm's running statistics")
+            weight, bias = fold.folded(weight, bias, norm)
+        codes, scale, zero_point = fake_quantize.weight_params(
+            weight, bits=self.weight_bits, per_channel=self.per_channel, name=self.name
+        )
+        zero = int(zero_point.flatten()[0])
+        scales = scale.cpu().numpy().astype(np.float64).reshape(-1)
+        accumulator_scale = x.scale * scales
+        channels = len(weight)
+        if bias is None:
+            bias_codes = torch.zeros(channels, dtype=torch.int64, device=weight.device)
+        else:
+            finite(bias, f"{self.name}: the bias")
+            real = bias.detach().double() / torch.as_tensor(accumulator_scale, device=bias.device)
+            rounded = torch.trunc(real + torch.copysign(torch.full_like(real, 0.5), real))
+            if bool((rounded.abs() > _INT32).any()):
+                raise QuantizationError(
+                    f"{self.name}: a bias of {float(bias.abs().max())} does not fit int32 at the step "
+                    f"{float(accumulator_scale.min())}; the input range or the weights are too small beside it"
+                )
+            bias_codes = rounded.to(torch.int64)
+        multiplier, shift = quantize_multipliers(np.broadcast_to(accumulator_scale / y.scale, (channels,)))
+        low, high = code_bounds(y, self.low, self.high)
+        centred = codes - zero
+        largest = max(x.zero_point - x.qmin, x.qmax - x.zero_point)
+
+        def tensor(a: np.ndarray) -> Tensor:
+            return torch.as_tensor(a.astype(np.int64), device=weight.device)
+
+        return IntegerProduct(
+            codes,
+            scales.astype(np.float32),
+            zero,
+            bias_codes,
+            accumulator_scale.astype(np.float32),
+            tensor(multiplier),
+            tensor(shift),
+            x,
+            y,
+            low,
+            high,
+            centred.to(integer.exact_type(centred, largest)),
+        )
+
+    def _codes(self, x: Tensor, p: IntegerProduct) -> Tensor:
+        conv = self.conv or F.linear
+        rest = (1,) * (x.ndim - 2) if self.conv is not None else ()
+        acc = integer.convolve(x - p.x.zero_point, p.centred, conv, p.centred.dtype)
+        bias, multiplier, shift = (t.reshape(-1, *rest) for t in (p.bias, p.multiplier, p.shift))
+        return integer.requantize(acc, bias, multiplier, shift, p.y.zero_point, p.low, p.high)

@@ -1,0 +1,302 @@
+"""A float network made ready for quantized training: ``prepare``, and the module it gives.
+
+The prepared network is an ordinary module: its parameters and buffers have the float network's names, its layers and ranges sit
+beside them under ``quantized``. ``graph`` says what calls what; running it is a Python function generated from it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.utils import _pytree as pytree
+
+from zeropoint.errors import CaptureError, InputError
+from zeropoint.qat import fold
+from zeropoint.qat.assign import assign_ranges
+from zeropoint.qat.capture import Captured, capture
+from zeropoint.qat.layers.convolution import Product
+from zeropoint.qat.layers.edges import PixelInput, RealInput, RealOutput
+from zeropoint.qat.layers.layer import Layer
+from zeropoint.qat.patterns import rewrite
+from zeropoint.qat.ranges import Range
+from zeropoint.qat.rewrite import CONTAINER, Rewriter, layer_of, register
+from zeropoint.qat.schemes.affine import AffineScheme
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Raw uint8 pixels as input, and the normalisation ``(pixel / 255 - mean) / std`` that the float network expects."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def normalise(self, x: Tensor) -> Tensor:
+        """What the float network takes for uint8 ``x`` (N, C, H, W)."""
+        mean, std = (torch.tensor(v, device=x.device).reshape(-1, 1, 1) for v in (self.mean, self.std))
+        return (x.float() / 255 - mean) / std
+
+    @property
+    def zero_point(self) -> int | None:
+        """Z of the affine map that *is* the normalisation, ``255 mean``; None if channels differ or it is no integer."""
+        if len(set(self.mean)) > 1 or len(set(self.std)) > 1:
+            return None
+        z = 255 * self.mean[0]
+        return round(z) if abs(z - round(z)) < 1e-4 and 0 <= round(z) <= 255 else None
+
+
+def pixels(mean: float | Sequence[float], std: float | Sequence[float]) -> Pixels:
+    """Declare that the prepared network takes raw uint8 pixels, and how the float network had them normalised.
+
+    Args:
+        mean, std: of pixels scaled to [0, 1], as torchvision's ``Normalize`` takes them: one number, or one per channel.
+
+    A single mean and std is absorbed exactly by the input's scale and zero point where ``255 mean`` is an integer;
+    otherwise each channel has a table of 256 entries, computed in integers as a 1x1 depthwise convolution.
+
+    Raises ``InputError`` for lengths that differ or a std that is not positive.
+    """
+    means, stds = ((v,) if isinstance(v, int | float) else tuple(v) for v in (mean, std))
+    if len(means) != len(stds):
+        size = max(len(means), len(stds))
+        means, stds = (v * size if len(v) == 1 else v for v in (means, stds))
+    if len(means) != len(stds) or not means:
+        raise InputError(f"mean has {len(means)} entries and std {len(stds)}: one each, or one per channel")
+    if not all(s > 0 for s in stds):
+        raise InputError(f"std {stds} is not positive")
+    return Pixels(tuple(map(float, means)), tuple(map(float, stds)))
+
+
+class Prepared(nn.Module):
+    """A network in simulated quantization (``train()``) and exact integer arithmetic (``eval()``).
+
+    ``forward`` takes and returns what the float network does (uint8 pixels instead of floats with ``qat.pixels``). Auxiliary
+    outputs that the float network has in training only are there in training only.
+
+    ``graph`` is the training graph; ``evaluation_graph()`` the part that evaluation runs. Buffers beside the float
+    network's: ``training_steps`` (int64), ``batch_norm_frozen`` (bool).
+    """
+
+    training_steps: Tensor
+    batch_norm_frozen: Tensor
+
+    def __init__(self, scheme: AffineScheme) -> None:
+        super().__init__()
+        self.scheme = scheme
+        self.graph = fx.Graph()
+        self.train_spec: Any = None
+        self.eval_spec: Any = None
+        self.eval_outputs: tuple[int, ...] = ()
+        self.register_buffer("training_steps", torch.tensor(0))
+        self.register_buffer("batch_norm_frozen", torch.tensor(False))
+        self._steps = 0  # what `training_steps` holds, readable without waiting for a device
+        self._frozen = False
+        self._programs: dict[str, Callable[..., Any]] = {}
+
+    def layers(self) -> dict[str, Layer]:
+        """The quantized layers by name, in the order of execution."""
+        return {str(n.target): layer for n in self.graph.nodes if (layer := layer_of(self, n)) is not None}
+
+    def evaluation_graph(self, *, codes: bool = False) -> fx.Graph:
+        """The graph of evaluation, without the training's auxiliary branches; ``codes``: before the outputs become real."""
+        graph = fx.Graph()
+        outputs = graph.graph_copy(self.graph, {})
+        chosen = [outputs[i] for i in self.eval_outputs]  # type: ignore[index]
+        graph.output(tuple(n.args[0] for n in chosen) if codes else tuple(chosen))
+        graph.eliminate_dead_code(is_impure_node=lambda n: n.op in ("placeholder", "output"))
+        return graph
+
+    def _program(self, kind: str) -> Callable[..., Any]:
+        if kind not in self._programs:
+            graph = self.graph if kind == "train" else self.evaluation_graph(codes=kind == "codes")
+            code = graph.python_code("self")
+            space = dict(code.globals)
+            exec(compile(code.src, f"<prepared network, {kind}>", "exec"), space)
+            self._programs[kind] = space["forward"]
+        return self._programs[kind]
+
+    def forward(self, *inputs: Tensor) -> Any:
+        """See the class. Raises ``InputError`` for the wrong number, rank or type of inputs."""
+        self._check(inputs)
+        if not self.training:
+            with torch.no_grad():
+                return pytree.tree_unflatten(list(self._program("eval")(self, *inputs)), self.eval_spec)
+        if self.scheme.freeze_bn_after is not None and self._steps >= self.scheme.freeze_bn_after and not self._frozen:
+            freeze_batch_norm(self)
+        outputs = self._program("train")(self, *inputs)
+        self._steps += 1
+        self.training_steps += 1
+        return pytree.tree_unflatten(list(outputs), self.train_spec)
+
+    def codes(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """The integer codes of the outputs of evaluation, int32, in the order of the flattened outputs."""
+        if self.training:
+            raise InputError("codes exist in evaluation only; call eval() first")
+        self._check(inputs)
+        with torch.no_grad():
+            return tuple(self._program("codes")(self, *inputs))
+
+    def _check(self, inputs: Sequence[Tensor]) -> None:
+        expected = self.meta_inputs
+        if len(inputs) != len(expected):
+            raise InputError(f"the network takes {len(expected)} inputs, not {len(inputs)}")
+        for i, (x, shape) in enumerate(zip(inputs, expected, strict=True)):
+            if not isinstance(x, Tensor) or x.ndim != len(shape) or x.shape[1] != shape[1]:
+                got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
+                raise InputError(f"input {i} is {got}; (batch, {', '.join(map(str, shape[1:]))}) was prepared")
+
+    meta_inputs: tuple[tuple[int, ...], ...] = ()
+    """The shapes of the example inputs."""
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        super()._load_from_state_dict(*args)
+        self._steps = int(self.training_steps)
+        self._set_frozen(bool(self.batch_norm_frozen))
+
+    def _set_frozen(self, frozen: bool) -> None:
+        if frozen or self._frozen:
+            for layer in self.modules():
+                if isinstance(layer, Product):
+                    layer.batch_norm_frozen = frozen
+        self._frozen = frozen
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_programs": {}}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Prepared:
+        other = self.__class__.__new__(self.__class__)
+        memo[id(self)] = other
+        other.__dict__.update({k: copy.deepcopy(v, memo) for k, v in self.__getstate__().items()})
+        return other
+
+
+def _adopt(root: Prepared, captured: Captured, model: nn.Module) -> None:
+    """Copies of the float network's parameters and buffers under their names, and the constants of the capture."""
+    taken = {CONTAINER, "training_steps", "batch_norm_frozen"} & {name for name, _ in model.named_children()}
+    if taken:
+        raise CaptureError(f"the network has a child module named {taken.pop()!r}; rename it")
+    copies: dict[int, Tensor] = {}
+    for name, tensor in model.named_parameters(remove_duplicate=False):
+        if id(tensor) not in copies:
+            copies[id(tensor)] = nn.Parameter(tensor.detach().clone(), requires_grad=tensor.requires_grad)
+        register(root, name, copies[id(tensor)])
+    transient = {
+        f"{path}.{name}" if path else name
+        for path, module in model.named_modules()
+        for name in module._non_persistent_buffers_set
+    }
+    for name, buffer in model.named_buffers(remove_duplicate=False):
+        register(root, name, buffer.detach().clone(), persistent=name not in transient)
+    present = {name for name, _ in [*root.named_parameters(remove_duplicate=False), *root.named_buffers()]}
+    for node in captured.graph.nodes:
+        target = str(node.target)
+        if node.op == "get_attr" and target not in present:
+            value: Any = captured.root
+            for part in target.split("."):
+                value = getattr(value, part)
+            register(root, target, value.detach().clone(), persistent=False)
+            present.add(target)
+
+
+def _input(rw: Rewriter, node: fx.Node, index: int, source: Pixels | None) -> fx.Node:
+    """The layers between a placeholder and the first quantized value."""
+    name = f"input {index}"
+    raw = rw.graph.placeholder(str(node.target))
+    if source is None:
+        placed = rw.place(RealInput(name), node, [raw])
+        placed.meta["bits"] = 8
+        return placed
+    placed = rw.place(PixelInput(name), node, [raw])
+    z = source.zero_point
+    if z is not None:
+        placed.meta.update(bits=8, fixed=(-z / 255 / source.std[0], (255 - z) / 255 / source.std[0]))
+        return placed
+    channels = int(node.meta["val"].shape[1])
+    mean, std = (torch.tensor(v * channels if len(v) == 1 else v) for v in (source.mean, source.std))
+    if len(mean) != channels:
+        raise InputError(f"qat.pixels was given {len(mean)} channels; {name} has {channels}")
+    placed.meta.update(bits=8, fixed=(0.0, 1.0))
+    low, high = float((-mean / std).min()), float(((1 - mean) / std).max())
+    layer = Product(
+        f"{name} normalisation",
+        fold.Convolution((1, 1), (0, 0), (1, 1), channels),
+        weight_bits=8,
+        per_channel=rw.scheme.per_channel,
+        form=rw.scheme.fold,
+    )
+    constants = [rw.constant((1 / std).reshape(-1, 1, 1, 1)), rw.constant(-mean / std)]
+    normalised = rw.place(layer, node, [placed], constants)
+    normalised.meta.update(bits=8, fixed=(low, high))
+    return normalised
+
+
+def prepare(model: nn.Module, example_inputs: Any, scheme: AffineScheme, *, input: Pixels | None = None) -> Prepared:
+    """The network with quantization simulated in training and computed exactly in evaluation.
+
+    Args:
+        model: a float network; it is copied, not changed.
+        example_inputs: a tensor or tuple of tensors, batch first: floats, or uint8 pixels with ``input``.
+        scheme: from ``qat.affine``.
+        input: from ``qat.pixels``: the prepared network takes raw uint8 pixels.
+
+    Returns a module in training mode, with parameters of its own under the original names: a float ``state_dict`` loads
+    with ``strict=False``.
+
+    Raises:
+        CaptureError: an operator without integer arithmetic, or control flow; names operator and module path.
+        InputError: example inputs that do not fit.
+    """
+    examples = (example_inputs,) if isinstance(example_inputs, Tensor) else tuple(example_inputs)
+    if input is not None:
+        examples = tuple(input.normalise(x) if isinstance(x, Tensor) else x for x in examples)
+    captured = capture(model, examples)
+    root = Prepared(scheme)
+    _adopt(root, captured, model)
+    rw = Rewriter(captured, root, scheme)
+    placeholders = [n for n in captured.graph.nodes if n.op == "placeholder"]
+    for i, node in enumerate(placeholders):
+        rw.env[node] = _input(rw, node, i, input)
+    rewrite(rw)
+    output = next(n for n in captured.graph.nodes if n.op == "output")
+    outputs = []
+    for i, node in enumerate(output.args[0]):
+        if not rw.is_activation(node):
+            raise CaptureError(f"output {i} does not depend on the inputs; return tensors computed from them")
+        outputs.append(rw.place(RealOutput(f"output {i}"), node, [rw.value(node)]))
+    rw.graph.output(tuple(outputs))
+    rw.graph.eliminate_dead_code(is_impure_node=lambda n: n.op in ("placeholder", "output"))
+    root.graph = rw.graph
+    assign_ranges(rw.graph, root, rw.inputs, scheme)
+    root.train_spec, root.eval_spec, root.eval_outputs = captured.train_spec, captured.eval_spec, captured.eval_outputs
+    root.meta_inputs = tuple(tuple(x.shape) for x in captured.example)
+    device = captured.example[0].device
+    return root.to(device).train()
+
+
+def freeze_ranges(model: nn.Module) -> None:
+    """Let all activation ranges stay as they are from now on; they quantize, whatever the delay."""
+    for module in model.modules():
+        if isinstance(module, Range):
+            module.frozen = True
+
+
+def freeze_batch_norm(model: nn.Module) -> None:
+    """Let all batch norms keep their running statistics, and use them in training, from now on."""
+    for module in model.modules():
+        if isinstance(module, Prepared):
+            module.batch_norm_frozen.fill_(True)
+            module._set_frozen(True)
+
+
+def integers(model: nn.Module, *inputs: Tensor) -> tuple[Tensor, ...]:
+    """The integer codes of the outputs in evaluation: exactly the engine's, int32, in torch's layout.
+
+    Raises ``InputError`` if the model is not a prepared one, or is training.
+    """
+    if not isinstance(model, Prepared):
+        raise InputError(f"{type(model).__name__} is not a prepared network; make one with qat.prepare")
+    return model.codes(*inputs)
