@@ -1,8 +1,11 @@
 """The integer network: its nouns (``types``), its rules (``verify``), its shapes, and its text form.
 
-A graph is a value: frozen dataclasses, changed only by making another. Start with ``types``.
+A graph is a value: frozen dataclasses, changed only by making another. Start with ``types``, then ``kinds`` (what an
+operation is), ``rules`` and ``movement`` (what shapes it makes), ``constraints`` (what its codes must mean).
 """
 
+from zeropoint.graph.shapes import infer_shapes
+from zeropoint.graph.text import to_text
 from zeropoint.graph.types import (
     AttrValue,
     Graph,
@@ -12,6 +15,7 @@ from zeropoint.graph.types import (
     Tensor,
     freeze_attrs,
 )
+from zeropoint.graph.verify import verify
 
 __all__ = [
     "AttrValue",
@@ -21,4 +25,7 @@ __all__ = [
     "Signature",
     "Tensor",
     "freeze_attrs",
+    "infer_shapes",
+    "to_text",
+    "verify",
 ]

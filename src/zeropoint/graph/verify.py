@@ -1,0 +1,181 @@
+"""The rules that every graph keeps, checked between any two passes and before anything is written or run.
+
+``verify`` checks structure (indices, order, one writer a tensor), data (constants say what they are), shapes (what
+the operations compute is what the tensors say), quantization (``constraints``) and, unless told otherwise, that no real
+number lives between input and output. It trusts nothing: a graph may come from a hostile file.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from zeropoint.errors import GraphError
+from zeropoint.graph.constraints import check_op, check_quantization
+from zeropoint.graph.kinds import KINDS
+from zeropoint.graph.shapes import SHAPE_RULES, check_shape, infer_shapes
+from zeropoint.graph.types import Graph, Op, Tensor
+
+DTYPES = (
+    *("uint8", "int8", "int16", "int32", "int64", "bool", "float32", "float16", "float64"),
+    *("int4", "uint16", "uint32", "uint64", "string"),
+)
+FLOATS = ("float16", "float32", "float64")
+
+
+def verify(graph: Graph, *, integer_only: bool = True) -> None:
+    """Check every rule of a graph; silent when it keeps them.
+
+    Args:
+        graph: what to check.
+        integer_only: also demand integers between input and output. Real numbers may stand at the very edge: a float
+            graph input that only QUANTIZE reads, a float graph output that DEQUANTIZE (or a custom operation) writes.
+
+    Raises:
+        GraphError: the first rule that is broken, with the operation or tensor, and what to do.
+    """
+    for i, t in enumerate(graph.tensors):
+        _check_tensor(i, t)
+    _check_ends(graph)
+    _check_order(graph)
+    for i, op in enumerate(graph.ops):
+        if op.kind not in SHAPE_RULES:
+            raise GraphError(f"{_where(i, op)} has no shape rule; remove it from the network")
+    inferred = infer_shapes(graph)
+    for i, (t, made) in enumerate(zip(graph.tensors, inferred.tensors, strict=True)):
+        if tuple(t.shape) != made.shape:
+            raise GraphError(
+                f"tensor {i} ({t.name!r}) says shape {list(t.shape)}, but the operations make it {list(made.shape)}; "
+                "call infer_shapes, or correct the shape"
+            )
+    for i, t in enumerate(graph.tensors):
+        check_quantization(i, t)
+    for i, op in enumerate(graph.ops):
+        check_op(graph, i, op)
+    if integer_only:
+        _check_integers(graph)
+
+
+def _where(index: int, op: Op) -> str:
+    return f"op {index} ({op.kind})"
+
+
+def _check_tensor(i: int, t: Tensor) -> None:
+    what = f"tensor {i} ({t.name!r})"
+    if t.dtype not in DTYPES:
+        raise GraphError(f"{what} has type {t.dtype!r}; the types are {', '.join(DTYPES)}")
+    check_shape(t.shape, what, empty=t.data is not None)
+    if t.shape_signature and (
+        len(t.shape_signature) != len(t.shape)
+        or any(s not in (-1, d) for s, d in zip(t.shape_signature, t.shape, strict=True))
+    ):
+        raise GraphError(f"{what} has shape {list(t.shape)} but shape signature {list(t.shape_signature)}")
+    if t.data is None:
+        return
+    if t.is_variable:
+        raise GraphError(f"{what} is both a constant and a variable; drop one")
+    if not isinstance(t.data, np.ndarray):
+        raise GraphError(f"{what} holds a {type(t.data).__name__}, not a NumPy array")
+    if t.dtype == "string":
+        return
+    stored = "int8" if t.dtype == "int4" else t.dtype
+    if str(t.data.dtype) != stored:
+        raise GraphError(f"{what} is {t.dtype}, but its data is {t.data.dtype}; convert the data")
+    if t.data.shape != tuple(t.shape):
+        raise GraphError(f"{what} has shape {list(t.shape)}, but its data has {list(t.data.shape)}; reshape the data")
+    if t.data.dtype.kind == "f" and not np.isfinite(t.data).all():
+        raise GraphError(f"{what} holds a number that is not finite; find where it was made")
+
+
+def _check_ends(graph: Graph) -> None:
+    count = len(graph.tensors)
+    for role, indices in (("input", graph.inputs), ("output", graph.outputs)):
+        for position, t in enumerate(indices):
+            if not 0 <= t < count:
+                raise GraphError(f"graph {role} {position} is tensor {t}, but there are {count} tensors")
+        if role == "input" and len(set(indices)) != len(indices):
+            raise GraphError(f"the graph names one tensor twice among its inputs {list(indices)}")
+    for t in graph.inputs:
+        if graph.tensors[t].is_constant:
+            raise GraphError(f"graph input {t} ({graph.tensors[t].name!r}) is a constant; drop its data or the input")
+    for signature in graph.signatures:
+        for role, named, ends in (
+            ("input", signature.inputs, graph.inputs),
+            ("output", signature.outputs, graph.outputs),
+        ):
+            for name, t in named.items():
+                if t not in ends:
+                    raise GraphError(f"signature {signature.key!r} calls tensor {t} {role} {name!r}, which it is not")
+
+
+def _check_order(graph: Graph) -> None:
+    """Indices in range, known kinds and arities, and every value written once, before it is read (so no cycle)."""
+    count = len(graph.tensors)
+    inputs = set(graph.inputs)
+    written: dict[int, int] = {}
+    for i, op in enumerate(graph.ops):
+        kind = KINDS.get(op.kind)
+        if kind is None:
+            raise GraphError(
+                f"{_where(i, op)} is no known kind; express it with others, or leave it out of the network"
+            )
+        for role, indices, (least, most) in (
+            ("inputs", op.inputs, kind.inputs),
+            ("outputs", op.outputs, kind.outputs),
+        ):
+            if len(indices) < least or (most is not None and len(indices) > most):
+                bounds = f"{least}" if least == most else f"{least} or more" if most is None else f"{least} to {most}"
+                raise GraphError(f"{_where(i, op)} has {len(indices)} {role}; it takes {bounds}")
+        for position, t in enumerate(op.inputs):
+            if t == -1 and position >= kind.inputs[0]:
+                continue
+            if not 0 <= t < count:
+                raise GraphError(f"{_where(i, op)} input {position} is tensor {t}, but there are {count} tensors")
+            tensor = graph.tensors[t]
+            if not (tensor.is_constant or tensor.is_variable or t in inputs or t in written):
+                raise GraphError(
+                    f"{_where(i, op)} reads tensor {t} ({tensor.name!r}) before any operation has written it; put the "
+                    "operations in execution order, without cycles"
+                )
+        for position, t in enumerate(op.outputs):
+            if not 0 <= t < count:
+                raise GraphError(f"{_where(i, op)} output {position} is tensor {t}, but there are {count} tensors")
+            tensor = graph.tensors[t]
+            if tensor.is_constant or t in inputs:
+                role = "a constant" if tensor.is_constant else "a graph input"
+                raise GraphError(
+                    f"{_where(i, op)} writes tensor {t} ({tensor.name!r}), which is {role}; give it another"
+                )
+            if t in written:
+                raise GraphError(
+                    f"{_where(i, op)} writes tensor {t} ({tensor.name!r}), which op {written[t]} wrote already; "
+                    "every tensor is written once"
+                )
+            written[t] = i
+    for t in graph.outputs:
+        tensor = graph.tensors[t]
+        if not (t in written or t in inputs or tensor.is_constant):
+            raise GraphError(f"graph output {t} ({tensor.name!r}) is written by no operation")
+
+
+def _check_integers(graph: Graph) -> None:
+    """No real number between input and output, but for QUANTIZE and DEQUANTIZE at the very edge."""
+    inputs, outputs = set(graph.inputs), set(graph.outputs)
+    for i, op in enumerate(graph.ops):
+        for t in op.inputs:
+            if t >= 0 and graph.tensors[t].dtype in FLOATS and not (op.kind == "quantize" and t in inputs):
+                _refuse_real(graph, i, op, t, "reads")
+        for t in op.outputs:
+            if graph.tensors[t].dtype in FLOATS and not (op.kind in ("dequantize", "custom") and t in outputs):
+                _refuse_real(graph, i, op, t, "writes")
+    for t in inputs & outputs:
+        if graph.tensors[t].dtype in FLOATS:
+            raise GraphError(f"graph input {t} ({graph.tensors[t].name!r}) is real and an output: nothing is quantized")
+
+
+def _refuse_real(graph: Graph, i: int, op: Op, t: int, verb: str) -> None:
+    tensor = graph.tensors[t]
+    raise GraphError(
+        f"{_where(i, op)} {verb} tensor {t} ({tensor.name!r}), which is {tensor.dtype}: this network is not integer-"
+        "only. Quantize it fully (weights and activations); real numbers may only enter through QUANTIZE at a graph "
+        "input and leave through DEQUANTIZE at a graph output"
+    )
