@@ -63,6 +63,8 @@ public:
     void expect_dtype(const TensorSpec &tensor, DType dtype) const;
     void expect_int8(std::size_t inputs) const;  // the first `inputs` inputs, and output 0
 
+    // Whether the step has an attribute that it may do without.
+    bool has(const char *name) const { return step_.attrs.count(name) != 0; }
     std::int32_t scalar(const char *name, std::int64_t low, std::int64_t high);
     std::int32_t dimension(const char *name) { return scalar(name, 1, INT32_MAX); }
     std::int32_t zero_point(const char *name) { return scalar(name, -128, 127); }

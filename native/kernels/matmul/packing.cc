@@ -36,11 +36,17 @@ static bool accepts(const MatmulShape &s) {
     return (s.groups == 1 || s.channels >= 4) && s.blocks() * s.panels() <= INT32_MAX && s.k_padded() <= (1 << 24);
 }
 
+// These kernels round twice; a fully connected layer that asks for the exact product stays with the portable one.
+static bool rounds_twice(const zp_conv_2d_params &) { return true; }
+static bool rounds_twice(const zp_fully_connected_params &p) { return p.multiplier_low == nullptr; }
+
 #define ZP_MATMUL_FUNCTIONS(op)                                                                                     \
     static MatmulShape op##_shape(const void *params) {                                                            \
         return matmul_shape(*static_cast<const zp_##op##_params *>(params));                                       \
     }                                                                                                              \
-    bool zp_##op##_matmul_accepts(const void *params) { return accepts(op##_shape(params)); }                      \
+    bool zp_##op##_matmul_accepts(const void *params) {                                                            \
+        return rounds_twice(*static_cast<const zp_##op##_params *>(params)) && accepts(op##_shape(params));        \
+    }                                                                                                              \
     size_t zp_##op##_matmul_packed_bytes(const void *params) {                                                     \
         return static_cast<size_t>(op##_shape(params).panels() * op##_shape(params).panel_bytes());                \
     }                                                                                                              \

@@ -17,6 +17,7 @@ void prepare_pool_2d(StepReader &step, Prepared &out) {
     read_window(step, p);
     p.channels = step.dimension("channels");
     step.clamp(&p.clamp_min, &p.clamp_max);
+    if (step.has("code_offset")) p.code_offset = step.scalar("code_offset", 0, 128);
     expect_positions_fit(step, "pad_top", p.in_h, p.out_h, p.kernel_h, p.stride_h, 1, p.pad_top);
     expect_positions_fit(step, "pad_left", p.in_w, p.out_w, p.kernel_w, p.stride_w, 1, p.pad_left);
     expect_no_empty_window(step, "pad_top", p.in_h, p.out_h, p.kernel_h, p.stride_h, p.pad_top);

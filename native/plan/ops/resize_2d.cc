@@ -32,16 +32,17 @@ void prepare_resize_bilinear(StepReader &step, Prepared &out) {
     p.code_offset = step.scalar("code_offset", 0, 128);
     p.single_precision = step.scalar("single_precision", 0, 1);
     p.weight_bits = step.scalar("weight_bits", 0, 20);
-    // Weights are between 0 and 1: in single precision their encodings are ordered as the numbers are.
-    const std::int64_t one = p.single_precision ? 0x3f800000 : std::int64_t{1} << p.weight_bits;
+    // At the border a weight may lie outside [0, 1], and its partner as far on the other side. Integer weights up to
+    // 2^26 keep the sum of four products inside 64 bits; the kernel takes any encoding of a single precision number.
+    const std::int64_t high = p.single_precision ? INT32_MAX : std::int64_t{1} << 26, low = p.single_precision ? INT32_MIN : -high;
     p.row_low = out.params.keep(step.array("row_low", p.out_h, 0, p.in_h - 1));
     p.row_high = out.params.keep(step.array("row_high", p.out_h, 0, p.in_h - 1));
-    p.row_low_weight = out.params.keep(step.array("row_low_weight", p.out_h, 0, one));
-    p.row_high_weight = out.params.keep(step.array("row_high_weight", p.out_h, 0, one));
+    p.row_low_weight = out.params.keep(step.array("row_low_weight", p.out_h, low, high));
+    p.row_high_weight = out.params.keep(step.array("row_high_weight", p.out_h, low, high));
     p.col_low = out.params.keep(step.array("col_low", p.out_w, 0, p.in_w - 1));
     p.col_high = out.params.keep(step.array("col_high", p.out_w, 0, p.in_w - 1));
-    p.col_low_weight = out.params.keep(step.array("col_low_weight", p.out_w, 0, one));
-    p.col_high_weight = out.params.keep(step.array("col_high_weight", p.out_w, 0, one));
+    p.col_low_weight = out.params.keep(step.array("col_low_weight", p.out_w, low, high));
+    p.col_high_weight = out.params.keep(step.array("col_high_weight", p.out_w, low, high));
     out.work = elements(step.output(0)) * (p.single_precision ? 256 : 16);
 }
 

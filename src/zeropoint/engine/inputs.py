@@ -14,7 +14,7 @@ from zeropoint.graph import Graph, Tensor
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Arranged:
-    """Input arrays by graph index; ``batch`` is None for the graph's own; ``names`` are output names where a dict came."""
+    """Input arrays by graph index; ``batch`` None: the graph's own; ``names``: output names where a dict came."""
 
     values: dict[int, np.ndarray]
     batch: int | None

@@ -21,8 +21,8 @@ class Interpreter:
     """Loads a ``.tflite`` model and runs it, one call at a time.
 
     The methods, the dictionaries they return and the built-in error types are those of ``tf.lite.Interpreter``
-    (``ValueError`` for bad arguments and tensors, ``RuntimeError`` for calls in the wrong order), so that existing scripts
-    run by changing one import. Integers are those of the reference kernels, whatever ``experimental_op_resolver_type``.
+    (``ValueError`` for bad arguments and tensors, ``RuntimeError`` for calls in the wrong order): an existing script
+    needs one import changed. Integers are those of the reference kernels, whatever ``experimental_op_resolver_type``.
 
     Args:
         model_path, model_content: a file, or its bytes; exactly one of them.
@@ -179,7 +179,7 @@ class Interpreter:
         return {s.key: {"inputs": sorted(s.inputs), "outputs": sorted(s.outputs)} for s in self._graph.signatures}
 
     def get_signature_runner(self, signature_key: str | None = None) -> SignatureRunner:
-        """A function of a signature's inputs by name; the key may be left out where there is one. ValueError if unknown."""
+        """A function of a signature's inputs by name; no key is needed where there is one. ValueError if unknown."""
         signatures = {s.key: s for s in self._graph.signatures}
         if signature_key is None:
             if len(signatures) != 1:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from zeropoint.arithmetic import quantize_multipliers, requantize
+from zeropoint.arithmetic.exact import exact_multipliers
 from zeropoint.engine.lower.geometry import window
 from zeropoint.engine.lower.lowering import Lowering, to_int8
 from zeropoint.engine.lower.tables import table_attrs
@@ -21,8 +22,8 @@ from zeropoint.graph import Op
 MAX_TABLE_CHANNELS = 16
 
 
-def multipliers(to: Lowering, x: int, w: int, y: int, channels: int, *, single_product: bool) -> dict[str, AttrValue]:
-    """``multiplier`` and ``shift``, int32 ``[channels]``: ``S_x S_w / S_y`` in Q31 (S3)."""
+def real_multipliers(to: Lowering, x: int, w: int, y: int, channels: int, *, single_product: bool) -> np.ndarray:
+    """``S_x S_w / S_y`` of every output channel, float64 ``[channels]``."""
     x_scale, w_scale, y_scale = to.scale(x), to.scales(w), np.float64(to.scale(y))
     if w_scale.size not in (1, channels):
         raise GraphError(f"weights {to.tensor(w).name!r} have {w_scale.size} scales for {channels} output channels")
@@ -30,7 +31,13 @@ def multipliers(to: Lowering, x: int, w: int, y: int, channels: int, *, single_p
         product = (x_scale * w_scale).astype(np.float64)
     else:
         product = np.float64(x_scale) * w_scale.astype(np.float64)
-    multiplier, shift = quantize_multipliers(np.broadcast_to(product / y_scale, (channels,)))
+    return np.broadcast_to(product / y_scale, (channels,))
+
+
+def multipliers(to: Lowering, x: int, w: int, y: int, channels: int) -> dict[str, AttrValue]:
+    """``multiplier`` and ``shift`` of a convolution, int32 ``[channels]`` (S3)."""
+    real = real_multipliers(to, x, w, y, channels, single_product=to.tensor(x).dtype == "uint8")
+    multiplier, shift = quantize_multipliers(real)
     return {"multiplier": multiplier, "shift": shift}
 
 
@@ -81,7 +88,7 @@ def conv_2d(op: Op, to: Lowering) -> None:
         "weight_zero_point": weight_zero_point,
         "input_zero_point": to.zero_point(x),
         "output_zero_point": to.zero_point(y),
-        **multipliers(to, x, w, y, out_c, single_product=to.tensor(x).dtype == "uint8"),
+        **multipliers(to, x, w, y, out_c),
         **to.clamp(op, y),
     }
     to.step("conv_2d", [to.use(x), to.use(w), bias], [to.define(y)], attrs)
@@ -105,7 +112,7 @@ def depthwise_conv_2d(op: Op, to: Lowering) -> None:
         "weight_zero_point": weight_zero_point,
         "input_zero_point": to.zero_point(x),
         "output_zero_point": to.zero_point(y),
-        **multipliers(to, x, w, y, out_c, single_product=to.tensor(x).dtype == "uint8"),
+        **multipliers(to, x, w, y, out_c),
         **to.clamp(op, y),
     }
     plain = kernel_h == kernel_w == attrs["stride_h"] == attrs["stride_w"] == 1 and out_c == in_c
@@ -146,6 +153,9 @@ def fully_connected(op: Op, to: Lowering) -> None:
     per_channel = to.scales(w).size > 1
     weight_zero_point = _weights(to, w, symmetric=per_channel)
     bias = _bias(op, to, out_features)
+    # The one operation whose reference kernel multiplies by the exact M and rounds once.
+    real = real_multipliers(to, x, w, y, out_features, single_product=True)
+    multiplier, multiplier_low, shift = exact_multipliers(real)
     attrs: dict[str, AttrValue] = {
         "rows": elements // in_features,
         "in_features": in_features,
@@ -153,7 +163,9 @@ def fully_connected(op: Op, to: Lowering) -> None:
         "weight_zero_point": weight_zero_point,
         "input_zero_point": to.zero_point(x),
         "output_zero_point": to.zero_point(y),
-        **multipliers(to, x, w, y, out_features, single_product=True),
+        "multiplier": multiplier,
+        "multiplier_low": multiplier_low,
+        "shift": shift,
         **to.clamp(op, y),
     }
     to.step("fully_connected", [to.use(x), to.use(w), bias], [to.define(y)], attrs)

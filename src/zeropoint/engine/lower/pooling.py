@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from zeropoint.arithmetic import softmax_params
+from zeropoint.arithmetic.resize import resize_bilinear_attrs, resize_nearest_neighbor_attrs
 from zeropoint.engine.lower.geometry import window
 from zeropoint.engine.lower.lowering import Lowering, integer
 from zeropoint.engine.program import AttrValue
@@ -13,13 +14,18 @@ from zeropoint.graph import Op
 
 
 def pool_2d(op: Op, to: Lowering) -> None:
-    """average_pool_2d and max_pool_2d: same scale in and out, so only the clamp is quantized arithmetic."""
+    """average_pool_2d and max_pool_2d: same scale in and out, so only the clamp is quantized arithmetic.
+
+    A mean that is a half rounds away from code 0, which is another number in uint8 than in int8.
+    """
     x, y = op.inputs[0], op.outputs[0]
     to.require_eight_bit(x, y)
     attrs = window(op, to, integer(op, "filter_height"), integer(op, "filter_width"))
     del attrs["dilation_h"], attrs["dilation_w"]
     attrs["channels"] = to.shape(x)[3]
     attrs.update(to.clamp(op, y))
+    if op.kind == "average_pool_2d":
+        attrs["code_offset"] = 128 if to.tensor(x).dtype == "uint8" else 0
     to.step(op.kind, [to.use(x)], [to.define(y)], attrs)
 
 
@@ -45,10 +51,17 @@ def softmax(op: Op, to: Lowering) -> None:
 
 
 def resize(op: Op, to: Lowering) -> None:
-    """resize_bilinear and resize_nearest_neighbor of NHWC tensors; the size operand is the output's shape."""
+    """resize_bilinear and resize_nearest_neighbor of NHWC tensors: positions and weights become integer tables."""
     x, y = op.inputs[0], op.outputs[0]
     to.require_eight_bit(x, y)
     (batch, in_h, in_w, channels), (_, out_h, out_w, _) = to.shape(x), to.shape(y)
+    corners, centers = bool(op.attrs.get("align_corners", False)), bool(op.attrs.get("half_pixel_centers", False))
+    sizes = (in_h, in_w), (out_h, out_w)
+    if op.kind == "resize_bilinear":
+        unsigned = to.tensor(x).dtype == "uint8"
+        tables = resize_bilinear_attrs(*sizes, align_corners=corners, half_pixel_centers=centers, unsigned=unsigned)
+    else:
+        tables = resize_nearest_neighbor_attrs(*sizes, align_corners=corners, half_pixel_centers=centers)
     attrs: dict[str, AttrValue] = {
         "batch": batch,
         "in_h": in_h,
@@ -56,8 +69,7 @@ def resize(op: Op, to: Lowering) -> None:
         "channels": channels,
         "out_h": out_h,
         "out_w": out_w,
-        "align_corners": int(bool(op.attrs.get("align_corners", False))),
-        "half_pixel_centers": int(bool(op.attrs.get("half_pixel_centers", False))),
+        **tables,
     }
     to.step(op.kind, [to.use(x)], [to.define(y)], attrs)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from zeropoint.arithmetic import quantize_multiplier
+from zeropoint.arithmetic.reduce import mean_multiplier
 from zeropoint.engine.lower.lowering import Lowering
 from zeropoint.engine.program import AttrValue
 from zeropoint.errors import GraphError, UnsupportedError
@@ -14,8 +15,7 @@ from zeropoint.graph import Op
 def reduce(op: Op, to: Lowering) -> None:
     """mean and sum -> reduce: ``q = Z_y + M (sum - n Z_x)``, ``M = S_x / S_y``, for a mean divided by the count ``n``.
 
-    The division by ``n`` goes into the multiplier: shifted left by ``floor(log2 n)`` bits, divided, and the shift taken
-    back from the exponent. Truncation there is the reference kernels' and decides their last bit.
+    The division by ``n`` goes into the multiplier (``arithmetic.reduce``).
     """
     x, y = op.inputs[0], op.outputs[0]
     to.require_eight_bit(x, y)
@@ -26,8 +26,7 @@ def reduce(op: Op, to: Lowering) -> None:
     multiplier, shift = quantize_multiplier(float(np.float64(to.scale(x)) / np.float64(to.scale(y))))
     count = int(np.prod([shape[a] for a in axes]))
     if op.kind == "mean":
-        bits = min(count.bit_length() - 1, 32, 31 + shift)
-        multiplier, shift = (multiplier << bits) // count, shift - bits
+        multiplier, shift = mean_multiplier(multiplier, shift, count)
     strides = [int(np.prod(shape[d + 1 :])) for d in range(len(shape))]
     keep = [d for d in range(len(shape)) if d not in axes and shape[d] != 1]
     gone = [d for d in axes if shape[d] != 1]
