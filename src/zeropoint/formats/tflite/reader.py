@@ -18,15 +18,7 @@ from zeropoint.formats.tflite import constants
 from zeropoint.formats.tflite.decode import Broken, Decoder
 from zeropoint.formats.tflite.schema import BUILTINS, FILE_IDENTIFIER, MODEL_VERSION, OPTIONS, OPTIONS_OF, TABLES
 from zeropoint.formats.tflite.versions import required_version
-from zeropoint.graph import AttrValue, Graph, Op, Quantization, Signature, Tensor
-
-try:
-    from zeropoint.graph import verify
-except ImportError:  # the verifier's room is not furnished yet
-
-    def verify(graph, *, integer_only=True):  # type: ignore
-        return None
-
+from zeropoint.graph import AttrValue, Graph, Op, Quantization, Signature, Tensor, verify
 
 # Builtins whose meaning lies in other subgraphs, or in options of a later union that we do not describe.
 _CONTROL_FLOW = {"CALL", "CALL_ONCE", "IF", "WHILE", "DELEGATE"}

@@ -13,15 +13,7 @@ from zeropoint.formats.tflite import constants
 from zeropoint.formats.tflite.encode import Encoder, Unwritable
 from zeropoint.formats.tflite.schema import BUILTINS, FILE_IDENTIFIER, MODEL_VERSION, OPTIONS, OPTIONS_OF, TABLES
 from zeropoint.formats.tflite.versions import required_version
-from zeropoint.graph import Graph, Op, Quantization, Signature, Tensor
-
-try:
-    from zeropoint.graph import verify
-except ImportError:  # the verifier's room is not furnished yet
-
-    def verify(graph, *, integer_only=True):  # type: ignore
-        return None
-
+from zeropoint.graph import Graph, Op, Quantization, Signature, Tensor, verify
 
 _NUMBER_OF = {name: number for number, name in enumerate(BUILTINS)}
 _PLACEHOLDER = _NUMBER_OF["PLACEHOLDER_FOR_GREATER_OP_CODES"]
