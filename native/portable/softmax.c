@@ -4,13 +4,15 @@
  * Q(a+b) by the doubling high multiply of fixedpoint.h. Steps for one row:
  *   d = (x - max) * 2^input_left_shift * input_multiplier / 2^31     Q5, in (-32, 0]; x - max < diff_min counts as exp = 0
  *   e = exp(d)                                                       Q0
- *   sum of e / 2^12                                                  Q12, room for 4096 full terms
+ *   sum of e / 2^12                                                  Q12
  *   r, b: 1 / sum = r * 2^-b                                         Q0, by Newton's iteration
  *   y = r e / 2^(b + 31 - 8) - 128                                   output scale 1/256, zero point -128
- * Rows of more than 4096 equal maxima exceed Q12: the sum is then taken modulo 2^32. */
+ * A sum of 512 or more leaves every share below half a step of the output: such a row is -128 throughout (LiteRT
+ * aborts on it). */
 #include "softmax.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "fixedpoint.h"
 #include "params.h"
@@ -62,9 +64,9 @@ static int32_t inverse_of_one_plus(int32_t a) {
     return shift_left_saturating(x, 1); /* half of x, from Q2 to Q0 */
 }
 
+/* Of x > 0. */
 static int32_t leading_zeros(uint32_t x) {
     int32_t n = 0;
-    if (x == 0) return 32;
     while (!(x >> 31)) {
         x <<= 1;
         ++n;
@@ -76,17 +78,21 @@ static void softmax_row(const zp_softmax_params *p, const int8_t *x, int8_t *y) 
     int32_t largest = -128;
     for (int32_t i = 0; i < p->depth; ++i) largest = x[i] > largest ? x[i] : largest;
 
-    uint32_t sum = 0;
+    uint64_t sum = 0;
     for (int32_t i = 0; i < p->depth; ++i) {
         if (x[i] - largest < p->diff_min) continue;
         const int32_t scaled = times(zp_shift_left_wrapping(x[i] - largest, p->input_left_shift), p->input_multiplier);
-        sum += (uint32_t)zp_rounding_divide_by_pot(exp_of_negative(scaled), 12);
+        sum += (uint64_t)zp_rounding_divide_by_pot(exp_of_negative(scaled), 12);
     }
-    /* sum = (1 + a) * 2^(11 - zeros) with a in [0, 1) */
-    const int32_t zeros = leading_zeros(sum);
-    const int32_t a = zp_int32_from_bits((zeros < 31 ? sum << (zeros + 1) : 0) >> 1);
+    if (sum >= (uint64_t)512 << 19) {
+        memset(y, 0x80, (size_t)p->depth);
+        return;
+    }
+    /* sum = (1 + a) * 2^(12 - zeros) with a in [0, 1); it is at least 1, the largest value's own term */
+    const int32_t zeros = leading_zeros((uint32_t)sum);
+    const int32_t a = zp_int32_from_bits((uint32_t)sum << (zeros + 1) >> 1);
     const int32_t inverse = inverse_of_one_plus(a);
-    const int32_t exponent = 12 - (zeros + 1) + 1 + 31 - 8;
+    const int32_t exponent = 12 - zeros + 31 - 8;
 
     for (int32_t i = 0; i < p->depth; ++i) {
         int32_t code = -128;

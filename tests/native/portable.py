@@ -62,6 +62,8 @@ def build(folder: Path, *flags: str) -> Path:
         "{ for (int32_t i = 0; i < n; ++i) y[i] = zp_rounding_divide_by_pot(a[i], b[i]); }\n"
         "void each_mbqm(const int32_t *x, const int32_t *m, const int32_t *s, int32_t *y, int32_t n)\n"
         "{ for (int32_t i = 0; i < n; ++i) y[i] = zp_multiply_by_quantized_multiplier(x[i], m[i], s[i]); }\n"
+        "void each_exact(const int32_t *x, const int32_t *m, const int32_t *l, const int32_t *s, int32_t *y, int32_t n)\n"
+        "{ for (int32_t i = 0; i < n; ++i) y[i] = zp_multiply_by_exact_multiplier(x[i], m[i], l[i], s[i]); }\n"
     )
     library = folder / "libportable.so"
     sources = sorted(str(p) for p in SOURCE.glob("*.c"))
