@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,9 @@ from zeropoint.graph import Graph
 def native() -> Any:
     """The compiled engine module, imported on first use so that graphs can be read without it."""
     try:
-        from zeropoint import _engine
+        return import_module("zeropoint._engine")
     except ImportError as error:
         raise EngineError(f"the compiled engine is missing ({error}); build it with `pip install .`") from error
-    return _engine
 
 
 @dataclass(slots=True, eq=False)

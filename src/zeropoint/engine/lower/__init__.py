@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from zeropoint.engine.lower import convolution, elementwise, movement, pooling, reduction, tables
+from zeropoint.engine.lower import convolution, elementwise, extrema, joining, movement, pooling, reduction, tables
 from zeropoint.engine.lower.fold import fold
 from zeropoint.engine.lower.lowering import Lowering, where
 from zeropoint.engine.program import Program
@@ -21,6 +21,8 @@ Rule = Callable[[Op, Lowering], None]
 RULES: dict[str, Rule] = {
     **convolution.RULES,
     **elementwise.RULES,
+    **extrema.RULES,
+    **joining.RULES,
     **movement.RULES,
     **pooling.RULES,
     **reduction.RULES,

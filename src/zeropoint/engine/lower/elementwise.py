@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from zeropoint.arithmetic import quantize_multiplier
+from zeropoint.engine.lower.extrema import of_two
 from zeropoint.engine.lower.fuse import constant_bound
 from zeropoint.engine.lower.lowering import MAX_RANK, Lowering
 from zeropoint.engine.lower.tables import emit_table
@@ -96,17 +97,18 @@ def mul(op: Op, to: Lowering) -> None:
 
 
 def extremum(op: Op, to: Lowering) -> None:
-    """minimum and maximum with a constant (a scalar, or one per channel) -> table. Codes are compared as they are."""
+    """minimum and maximum with a constant scalar, or one per channel -> table; of two tensors -> pooling."""
     y = op.outputs[0]
     to.require_eight_bit(*op.inputs, y)
     bound = constant_bound(to.graph, op)
     if bound is None:
-        raise UnsupportedError("both operands vary; only a constant operand is supported: clamp by a constant instead")
+        of_two(op, to)
+        return
     x, codes = bound
-    if to.shape(x) != to.shape(y) or codes.size not in (1, to.shape(y)[-1] if to.shape(y) else 1):
-        raise UnsupportedError(f"a constant of shape {list(codes.shape)}: a scalar or one per channel is supported")
-    if codes.size > 1 and codes.shape[-1] != codes.size:
-        raise UnsupportedError(f"a constant of shape {list(codes.shape)} does not vary along the channels alone")
+    along_channels = codes.size > 1 and codes.shape[-1] == codes.size == to.shape(y)[-1]
+    if to.shape(x) != to.shape(y) or not (codes.size == 1 or along_channels):
+        of_two(op, to)
+        return
     rows = np.arange(-128, 128).reshape(1, -1)
     pick = np.minimum if op.kind == "minimum" else np.maximum
     emit_table(to, x, y, pick(rows, codes.reshape(-1, 1)).astype(np.int8))

@@ -177,12 +177,19 @@ class Lowering:
 
     def view(self, source: int, out: int) -> None:
         """Graph tensor ``out`` is graph tensor ``source`` with another shape: no step at all."""
-        tensor = self.tensor(out)
-        origin = self.use(source)
-        base = self.tensors[origin]
-        self.index[out] = self.add(
-            ProgramTensor(tensor.name, tensor.shape, base.dtype, alias=origin, flip=tensor.dtype == "uint8")
-        )
+        self.view_of(self.use(source), out)
+
+    def view_of(self, origin: int, out: int) -> None:
+        """Graph tensor ``out`` is program tensor ``origin`` with another shape."""
+        tensor, dtype = self.tensor(out), self.tensors[origin].dtype
+        flip = tensor.dtype == "uint8"
+        self.index[out] = self.add(ProgramTensor(tensor.name, tensor.shape, dtype, alias=origin, flip=flip))
+
+    def reshaped(self, origin: int, shape: tuple[int, ...]) -> int:
+        """Program tensor ``origin`` with another shape, as a program tensor."""
+        if self.tensors[origin].shape == shape:
+            return origin
+        return self.add(ProgramTensor(self.tensors[origin].name, shape, self.tensors[origin].dtype, alias=origin))
 
     def temporary(self, shape: Sequence[int], like: int) -> int:
         """A program tensor without a counterpart in the graph, of the element type of graph tensor ``like``."""

@@ -1,4 +1,4 @@
-"""Operations that only move elements: views, strided copies, padding and joining.
+"""Operations that only move elements: views, strided copies and padding.
 
 A movement is described by doing it to a probe array with NumPy, which never touches the elements, and reading off the
 resulting view's offset and strides: slicing rules are NumPy's, and there is one native copy for all of them.
@@ -10,7 +10,6 @@ import numpy as np
 
 from zeropoint.engine.lower.lowering import MAX_RANK, Lowering, integer
 from zeropoint.engine.lower.slices import strided_slice_index
-from zeropoint.engine.lower.tables import table_attrs
 from zeropoint.engine.program import AttrValue
 from zeropoint.errors import GraphError, UnsupportedError
 from zeropoint.graph import Op
@@ -212,51 +211,6 @@ def batch_to_space(op: Op, to: Lowering) -> None:
     emit_copy(to, joined, joined[tuple(index)], wide, to.define(y), to.element_size(x))
 
 
-def concatenation(op: Op, to: Lowering) -> None:
-    """concatenation and pack -> concatenation.
-
-    One scale for all is the rule (S9). uint8 inputs with scales of their own are rescaled by a table first, filled in
-    float32 as the reference kernel computes it; int8 ones are refused, as there.
-    """
-    y = op.outputs[0]
-    rank = len(to.shape(y))
-    axis = integer(op, "axis", 0) % max(rank, 1)
-    if str(op.attrs.get("fused_activation_function", "NONE")) != "NONE":
-        raise UnsupportedError("a concatenation with a fused activation: apply it before joining")
-    sources = [_rescaled(to, x, y) if op.kind == "concatenation" else to.use(x) for x in op.inputs]
-    size = to.element_size(y)
-    tail = to.shape(y)[axis + 1 :]
-    if op.kind == "pack":
-        inner = [int(np.prod(tail)) * size for _ in op.inputs]
-    else:
-        inner = [int(np.prod(to.shape(x)[axis:])) * size for x in op.inputs]
-    attrs: dict[str, AttrValue] = {
-        "outer": int(np.prod(to.shape(y)[:axis])),
-        "n_inputs": len(inner),
-        "inner": np.array(inner, np.int32),
-    }
-    to.step("concatenation", sources, [to.define(y)], attrs)
-
-
-def _rescaled(to: Lowering, x: int, y: int) -> int:
-    """Program index of ``x`` in the codes of ``y``."""
-    if not to.is_eight_bit(x) or to.tensor(y).quantization is None or to.same_quantization(x, y):
-        return to.use(x)
-    if to.tensor(x).dtype != "uint8":
-        raise UnsupportedError(
-            f"input {to.tensor(x).name!r} has another scale than the output: "
-            "int8 concatenation shares one scale and zero point"
-        )
-    ratio = to.scale(x) * (np.float32(1) / to.scale(y))
-    bias = np.float32(-to.own_zero_point(x)) * ratio
-    value = np.arange(256, dtype=np.float32) * ratio + bias
-    steps = np.trunc(value + np.copysign(np.float32(0.5), value))  # halves away from zero
-    codes = np.clip(steps.astype(np.int64) + to.own_zero_point(y), 0, 255) - 128
-    target = to.temporary(to.shape(x), x)
-    to.step("table", [to.use(x)], [target], table_attrs(codes, to.shape(x)))
-    return target
-
-
 RULES = {
     **dict.fromkeys(("reshape", "squeeze", "expand_dims"), reshape),
     "transpose": transpose,
@@ -274,6 +228,4 @@ RULES = {
     "padv2": pad,
     "space_to_batch_nd": space_to_batch,
     "batch_to_space_nd": batch_to_space,
-    "concatenation": concatenation,
-    "pack": concatenation,
 }

@@ -20,7 +20,7 @@ def reduce(op: Op, to: Lowering) -> None:
     x, y = op.inputs[0], op.outputs[0]
     to.require_eight_bit(x, y)
     shape = to.shape(x)
-    axes = _axes(to.required_constant(op.inputs[1], "the axes"), len(shape))
+    axes = reduced_axes(to.required_constant(op.inputs[1], "the axes"), len(shape))
     if op.kind == "sum" and to.same_quantization(x, y):
         raise UnsupportedError("a sum that keeps its input's scale would wrap around: give the output its own scale")
     multiplier, shift = quantize_multiplier(float(np.float64(to.scale(x)) / np.float64(to.scale(y))))
@@ -46,7 +46,8 @@ def reduce(op: Op, to: Lowering) -> None:
     to.step("reduce", [to.use(x)], [to.define(y)], attrs)
 
 
-def _axes(values: np.ndarray, rank: int) -> list[int]:
+def reduced_axes(values: np.ndarray, rank: int) -> list[int]:
+    """Axes as rising numbers from 0, negative ones counted from the end."""
     axes = sorted({int(a) + (rank if a < 0 else 0) for a in values.reshape(-1)})
     if any(not 0 <= a < rank for a in axes):
         raise GraphError(f"axes {values.reshape(-1).tolist()} of a tensor with {rank} dimensions")
