@@ -31,7 +31,7 @@ import torch.distributed.nn.functional as dist_functional
 from torch import Tensor, nn
 
 from zeropoint.errors import InputError, QuantizationError
-from zeropoint.qat import fake_quantize
+from zeropoint.qat import fake_quantize, fused
 from zeropoint.qat.ranges import Range, is_distributed
 
 Linear3 = Callable[[Tensor, Tensor, Tensor | None], Tensor]
@@ -287,9 +287,23 @@ def conv_bn_activation(
     Raises ``QuantizationError``, naming the layer, where values or weights are not finite.
     """
     name = name or range.name
+    if form not in FORMS:
+        raise InputError(f"fold = {form!r}: the forms are {' and '.join(FORMS)}")
     transposed, groups = _geometry(conv)
     if transposed and per_channel and groups > 1:
         raise InputError(f"{name}: per-channel weights of a grouped transposed convolution have no single axis")
+
+    batch_statistics = batch_statistics and training
+    if (
+        isinstance(conv, Convolution)
+        and not transposed
+        and fused.applies(x, weight, bias, range.minimum, *(() if bn is None else (bn.weight, bn.running_mean)))
+    ):
+        layer = fused.Layer(conv, bn, range, weight_bits, per_channel, low, high, batch_statistics, training, name)
+        normalized = bn is not None and batch_statistics and form == "one_convolution"
+        function = fused.NormalizedConvolution if normalized else fused.FoldedConvolution
+        gamma, beta = (None, None) if bn is None else (bn.weight, bn.bias)
+        return function.apply(x, weight, bias, gamma, beta, layer)  # type: ignore[no-any-return,no-untyped-call]
 
     def quantize_weight(w: Tensor) -> Tensor:
         return fake_quantize.weight(w, bits=weight_bits, per_channel=per_channel, axis=1 if transposed else 0)
@@ -305,7 +319,7 @@ def conv_bn_activation(
             conv=conv,
             quantize_weight=quantize_weight,
             form=form,
-            batch_statistics=batch_statistics and training,
+            batch_statistics=batch_statistics,
             name=name,
         )
     return fake_quantize.activation(y, range, low=low, high=high, training=training)

@@ -7,7 +7,7 @@ here too, because training cannot leave the device to ask for them; they give wh
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 import torch.distributed as dist
@@ -170,10 +170,14 @@ class Range(nn.Module):
     def check_finite(self, low: float, high: float) -> None:
         """Raise ``QuantizationError`` naming the layer unless both extremes are finite numbers."""
         if not (abs(low) < float("inf") and abs(high) < float("inf")):
-            raise QuantizationError(
-                f"{self.name or 'an activation'}: its values reach from {low} to {high}: no affine map fits; "
-                "look for a diverging learning rate or a bad input before this layer"
-            )
+            self.refuse(low, high)
+
+    def refuse(self, low: float, high: float) -> NoReturn:
+        """Raise the ``QuantizationError`` of values that are not all finite, naming the layer."""
+        raise QuantizationError(
+            f"{self.name or 'an activation'}: its values are not all finite (from {low} to {high}): no affine map "
+            "fits; look for a diverging learning rate or a bad input before this layer"
+        )
 
     def affine(self) -> tuple[Tensor, Tensor, int, int]:
         """``(scale, zero_point, qmin, qmax)`` as float32 scalars on the device, for training (`affine_map`)."""
