@@ -92,22 +92,22 @@ def build(graph: Graph) -> bytes:
     return bytes(builder.Output())
 
 
-def interpreter(content: bytes) -> Any:
-    """A LiteRT interpreter with the reference kernels, tensors allocated."""
+def interpreter(content: bytes, resolver: str = "BUILTIN_REF") -> Any:
+    """A LiteRT interpreter, with the reference kernels unless another resolver is named, tensors allocated."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     made = Interpreter(
         model_content=content,
-        experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
+        experimental_op_resolver_type=OpResolverType[resolver],
         experimental_preserve_all_tensors=True,
     )
     made.allocate_tensors()
     return made
 
 
-def evaluate(graph: Graph, *inputs: np.ndarray) -> list[np.ndarray]:
+def evaluate(graph: Graph, *inputs: np.ndarray, resolver: str = "BUILTIN_REF") -> list[np.ndarray]:
     """The graph's outputs under LiteRT's reference kernels."""
-    made = interpreter(build(graph))
+    made = interpreter(build(graph), resolver)
     for detail, value in zip(made.get_input_details(), inputs, strict=True):
         made.set_tensor(detail["index"], value)
     made.invoke()

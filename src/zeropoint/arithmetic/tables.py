@@ -201,12 +201,12 @@ def _hard_swish(kind: str, s: _Setting) -> np.ndarray:
     if gate_shift > 0:
         gate = _int16(gate << 1)
     elif gate_shift < 0:
-        gate = rounding_divide_by_pot(gate, -gate_shift).astype(np.int64)
+        gate = _rounding_shift16(gate, -gate_shift)
     gate = (gate + (1 << 15)) >> 1
     product = gate * value
     product = np.sign(product) * (np.abs(product) >> 15)
     # Sixteen bits to the end, as in the kernel, where the zero point may carry the sum over the edge.
-    code = (rounding_divide_by_pot(product, -output_shift) + s.output_zero_point).astype(np.int16)
+    code = (_rounding_shift16(product, -output_shift) + s.output_zero_point).astype(np.int16)
     return s.clamp(code.astype(np.int64))
 
 
@@ -218,6 +218,14 @@ def _multiplier16(factor: float) -> tuple[int, int]:
 
 def _int16(x: np.ndarray) -> np.ndarray:
     return np.asarray(np.clip(x, -(2**15), 2**15 - 1))
+
+
+def _rounding_shift16(x: np.ndarray, exponent: int) -> np.ndarray:
+    """The rounding right shift on 16-bit words. From 16 bits on, the kernel's 16-bit mask of the bits that are shifted out
+    is all ones, and what it computes then is the sign: 1 for 0 and above, -1 below."""
+    if exponent >= 16:
+        return np.where(x >= 0, 1, -1)
+    return rounding_divide_by_pot(x, exponent).astype(np.int64)
 
 
 def _rounding_high_mul16(a: np.ndarray, b: int) -> np.ndarray:
@@ -263,7 +271,7 @@ def _gelu(s: _Setting, r: np.ndarray) -> np.ndarray:
     if s.attrs.get("approximate", False):
         inner = np.float32(math.sqrt(2 / math.pi)) * (r + np.float32(0.044715) * r * r * r)
         return np.asarray(half * (np.float32(1) + _by_double(math.tanh, inner)))
-    return half * _by_double(math.erfc, r * np.float32(-math.sqrt(0.5)))
+    return np.asarray(half * _by_double(math.erfc, r * np.float32(-math.sqrt(0.5))))
 
 
 def _log(s: _Setting, r: np.ndarray) -> np.ndarray:
