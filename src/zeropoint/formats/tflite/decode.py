@@ -1,11 +1,11 @@
 """Reads FlatBuffers tables out of bytes nobody vouches for, as plain dictionaries.
 
 Every position, vtable, vector and string is checked against the buffer before it is read, and the
-whole read works against fixed budgets, so that no file, however made, can read out of bounds, loop
-(offsets may point backwards and share targets) or make much more memory than its own size:
-``MAX_TABLES`` tables, and decoded text and numbers of at most four times the file. Raw bytes are
-views, never copies. Which tables exist is ``schema``'s page; no table of it contains itself, so
-recursion ends whatever the offsets say.
+whole read works against budgets, so that no file, however made, makes it read out of bounds, run on
+(many offsets may share one target, and those again) or take much more memory than the file: at most
+one table for every four bytes, ``MAX_TABLES`` in all, and text and numbers of four times the file. Raw
+bytes are views, never copies. Which tables exist is ``schema``'s page; no table of it contains
+itself, so recursion ends whatever the offsets say.
 """
 
 from __future__ import annotations

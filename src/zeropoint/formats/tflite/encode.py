@@ -6,6 +6,8 @@ The bytes depend on the values alone: fields are laid out widest first and child
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from struct import Struct
+from struct import error as StructError
 from typing import Any
 
 import flatbuffers
@@ -20,6 +22,14 @@ DATA_ALIGNMENT = 16
 
 class Unwritable(Exception):
     """A value that its field cannot hold; the message names the field."""
+
+
+def _check_stored(values: Sequence[float]) -> None:
+    """A file stores float32. What it would round, it would change behind the back of who computed with it."""
+    form = Struct(f"<{len(values)}f")
+    for value, stored in zip(values, form.unpack(form.pack(*values)), strict=True):
+        if stored != value and value == value:
+            raise ValueError(f"{value!r} is no float32; round it (float(numpy.float32(...))) before computing with it")
 
 
 class Encoder:
@@ -64,8 +74,10 @@ class Encoder:
                 value, default = field.values.index(value), field.values.index(default)
             else:
                 value = flags.py_type(value)
+                if field.of == "f32":
+                    _check_stored([value])
             self._builder.PrependSlot(flags, field.slot, value, default)
-        except (TypeError, ValueError, OverflowError) as error:
+        except (TypeError, ValueError, OverflowError, StructError) as error:
             raise Unwritable(f"{table.name}.{field.name} cannot hold {value!r}: {error}") from error
 
     def _child(self, field: Field, value: Any, siblings: Mapping[str, Any]) -> int | None:
@@ -85,8 +97,10 @@ class Encoder:
     def _vector(self, field: Field, value: Sequence[Any]) -> int:
         dtype = np.dtype(FORMATS[field.of]).newbyteorder("<")
         try:
+            if field.of == "f32":
+                _check_stored(value)
             return int(self._builder.CreateNumpyVector(np.array(value, dtype)))
-        except (TypeError, ValueError, OverflowError) as error:
+        except (TypeError, ValueError, OverflowError, StructError) as error:
             raise Unwritable(f"{field.name} cannot hold {list(value)[:8]!r}: {error}") from error
 
     def _tables(self, field: Field, value: Sequence[Mapping[str, Any]]) -> int:

@@ -23,7 +23,6 @@ from zeropoint.graph import AttrValue, Graph, Op, Quantization, Signature, Tenso
 # Builtins whose meaning lies in other subgraphs, or in options of a later union that we do not describe.
 _CONTROL_FLOW = {"CALL", "CALL_ONCE", "IF", "WHILE", "DELEGATE"}
 _LATER = {"DILATE", "REDUCE_WINDOW", "PLACEHOLDER_FOR_GREATER_OP_CODES"}
-_MAX_PLACEHOLDER_CODE = 127  # deprecated_builtin_code saturates here; the wider field carries larger codes
 
 
 def read(data: bytes, *, name: str, integer_only: bool) -> Graph:
@@ -34,8 +33,13 @@ def read(data: bytes, *, name: str, integer_only: bool) -> Graph:
     except Broken as broken:
         raise FormatError(f"{name}: damaged TFLite file: {broken}") from None
     except (FormatError, UnsupportedError, GraphError) as error:
-        raise type(error)(f"{name}: {error}") from error
+        raise type(error)(f"{name}: {_bounded(str(error))}") from None
     return graph
+
+
+def _bounded(text: str) -> str:
+    """The verifier quotes names in full, and a file may call a tensor a megabyte long."""
+    return text if len(text) <= 800 else f"{text[:500]} ... {text[-250:]}"
 
 
 def _quote(text: str) -> str:

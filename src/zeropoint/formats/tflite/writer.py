@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from flatbuffers.builder import BuilderSizeError
 
 from zeropoint.errors import GraphError, UnsupportedError
@@ -96,12 +97,17 @@ def _tensor(index: int, tensor: Tensor, buffers: _Buffers) -> dict[str, Any]:
 
 def _quantization(quantization: Quantization) -> dict[str, Any]:
     return {
-        "min": quantization.minimum,
-        "max": quantization.maximum,
+        # Comments, so rounding them to the file's float32 changes no integer.
+        "min": _float32(quantization.minimum),
+        "max": _float32(quantization.maximum),
         "scale": quantization.scale,
         "zero_point": quantization.zero_point,
         "quantized_dimension": quantization.axis or 0,
     }
+
+
+def _float32(values: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(np.asarray(values, np.float64).astype(np.float32).tolist())
 
 
 def _operator(index: int, op: Op, graph: Graph, codes: dict[tuple[int, str, int], int]) -> dict[str, Any]:
