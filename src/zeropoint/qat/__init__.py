@@ -7,7 +7,9 @@ torch until a name is used.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -42,10 +44,19 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _ROOMS:
-        raise AttributeError(f"zeropoint.qat has no {name!r}; it has {', '.join(__all__)}")
-    value = getattr(import_module(_ROOMS[name]), name)
-    # Bound for good: importing the submodules `prepare` and `convert` would otherwise leave the modules under these names.
-    globals()[name] = value
-    return value
+class _Names(ModuleType):
+    """Importing the submodules ``prepare`` and ``convert`` would bind them over the functions of the same names."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _ROOMS and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _ROOMS:
+            raise AttributeError(f"zeropoint.qat has no {name!r}; it has {', '.join(__all__)}")
+        value = getattr(import_module(_ROOMS[name]), name)
+        super().__setattr__(name, value)
+        return value
+
+
+sys.modules[__name__].__class__ = _Names
