@@ -8,6 +8,7 @@
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
 
 #include "plan/error.h"
@@ -198,9 +199,17 @@ private:
             if (shape_of(array) != t.shape)
                 throw zp::PlanError(who + " 'data' has shape " + shape_text(shape_of(array)) + ", not " + shape_text(t.shape));
             constants_.push_back(array);
-            t.data = array.data();
+            t.data = aligned(array, static_cast<std::size_t>(zp::element_size(t.dtype)));
         }
         return t;
+    }
+
+    // Where a file's bytes were not aligned to their type, a copy of them that is.
+    const void *aligned(const Array &array, std::size_t alignment) {
+        if (reinterpret_cast<std::uintptr_t>(array.data()) % alignment == 0) return array.data();
+        copies_.emplace_back(array.nbytes());
+        std::memcpy(copies_.back().data(), array.data(), array.nbytes());
+        return copies_.back().data();
     }
 
     static zp::StepSpec step_from(const nb::dict &d, std::size_t index) {
@@ -239,6 +248,7 @@ private:
 
     // Constants are used where they lie, so the arrays have to outlive the plan: declared before it.
     std::vector<Array> constants_;
+    std::vector<zp::Block> copies_;
     std::unique_ptr<zp::Plan> plan_;
 };
 

@@ -16,6 +16,9 @@ static constexpr std::size_t kAlignment = 64;
 // Elementary operations that a piece of work should have before another thread is worth waking (some microseconds).
 static constexpr std::int64_t kWorkPerPiece = 1 << 16;
 
+// Kernels look at an absent optional operand (a bias), so there is always one to look at.
+static constexpr std::size_t kMinOperands = 3;
+
 Block::Block(std::size_t bytes) {
     const std::size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
     data_.reset(static_cast<std::uint8_t *>(::operator new(std::max(rounded, kAlignment), std::align_val_t{kAlignment})));
@@ -107,6 +110,7 @@ std::vector<const void *> Plan::constants_of(const StepSpec &step, bool *all_con
         data.push_back(constant);
         if (i > 0 && t >= 0 && constant == nullptr) *all_constant = false;
     }
+    while (data.size() < kMinOperands) data.push_back(nullptr);
     return data;
 }
 
@@ -200,8 +204,7 @@ std::unique_ptr<Plan::Workspace> Plan::make_workspace() const {
         std::vector<void *> out;
         for (int t : step.inputs) in.push_back(address(t));
         for (int t : step.outputs) out.push_back(address(t));
-        // Kernels may look at an absent optional operand, so there is always one to look at.
-        while (in.size() < 3) in.push_back(nullptr);
+        while (in.size() < kMinOperands) in.push_back(nullptr);
         if (step.kernel->pack) in[1] = step.packed.data();
         workspace->in.push_back(std::move(in));
         workspace->out.push_back(std::move(out));
