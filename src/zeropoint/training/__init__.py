@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from zeropoint.training.checkpoint import Description, Loaded, atomic_write, load_model
+from zeropoint.training.checkpoint import Description, Loaded, load_model
 from zeropoint.training.evaluate import classifier, evaluate
+from zeropoint.training.files import atomic_write
 from zeropoint.training.loop import CHECKPOINT, fit, make_description
 from zeropoint.training.pixels import Pixels
 from zeropoint.training.recipe import DataOptions, Recipe, TrainOptions, from_dict, load_recipe

@@ -8,8 +8,6 @@ files are read with ``weights_only=True`` and can't run code.
 from __future__ import annotations
 
 import io
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +20,7 @@ from torch import Tensor, nn
 
 from zeropoint import zoo
 from zeropoint.errors import DataError
+from zeropoint.training.files import atomic_write
 from zeropoint.training.pixels import Pixels
 
 FORMAT = 1
@@ -72,27 +71,6 @@ class Loaded:
     description: Description
     epoch: int
     step: int
-
-
-def atomic_write(content: bytes, path: Path) -> None:
-    """Write through a temporary file, flushed to disk and renamed: readers see the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy, Strategy
 from rich.console import Console
 from torch import nn
@@ -24,6 +24,7 @@ from zeropoint.data.dataset import ImageDataset
 from zeropoint.data.loader import Loader
 from zeropoint.errors import DataError, InputError
 from zeropoint.training import checkpoint
+from zeropoint.training.logs import MetricsFile
 from zeropoint.training.progress import EpochProgress
 from zeropoint.training.recipe import Recipe
 from zeropoint.training.task import Classifier
@@ -44,13 +45,11 @@ def _strategy(ranks: int) -> Strategy:
     return SingleDeviceStrategy("cuda:0" if torch.cuda.is_available() else "cpu")
 
 
-def _loggers(folder: Path) -> list[Logger]:
-    loggers: list[Logger] = [CSVLogger(folder, name="", version="csv")]
+def _tensorboard(folder: Path) -> list[Logger]:
     try:
-        loggers.append(TensorBoardLogger(folder, name="", version="tensorboard"))
+        return [TensorBoardLogger(folder, name="", version="tensorboard")]
     except ModuleNotFoundError:
-        pass  # tensorboard is optional; the CSV has the same numbers
-    return loggers
+        return []  # tensorboard is optional; metrics.csv has the same numbers
 
 
 @contextmanager
@@ -66,8 +65,7 @@ def _quiet() -> Iterator[None]:
                 ".*does not have many workers.*",
                 ".*GPU available but not used.*",
                 ".*The number of training batches.*",
-                ".*Checkpoint directory .* exists and is not empty.*",
-                ".*Experiment logs directory .* exists and is not empty.*",
+                ".*`broadcast_buffers` is deprecated.*",
                 ".*modules? in eval mode.*",
                 ".*your dataloader is not resumable.*",
                 ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",
@@ -121,7 +119,7 @@ def fit(
 ) -> dict[str, float]:
     """Train ``model`` (uint8 (N, C, H, W) -> logits) as the recipe says; returns the last metrics.
 
-    ``folder`` gets ``last.ckpt``, a CSV and TensorBoard log. ``resume=True`` continues from that checkpoint, and
+    ``folder`` gets ``last.ckpt``, ``metrics.csv`` and a TensorBoard log. ``resume=True`` continues from that checkpoint, and
     the weights come out bit for bit as if the run had never stopped; without one it starts at the beginning.
     Under ``torchrun`` every rank calls this; ``batch_size`` is per rank.
     Raises ``DataError`` where the checkpoint to resume from belongs to another recipe, ``InputError`` where the
@@ -160,9 +158,10 @@ def fit(
             devices=int(os.environ.get("LOCAL_WORLD_SIZE", ranks)) if ranks > 1 else 1,
             accelerator="auto" if torch.cuda.is_available() else "cpu",
             plugins=[checkpoint.AtomicCheckpointIO()],
-            logger=_loggers(place),
+            logger=_tensorboard(place),
             callbacks=[
                 EpochProgress(console or Console(stderr=True), label),
+                MetricsFile(place / "metrics.csv"),
                 checkpoint.SaveCheckpoints(saved, options.save_every),
                 *callbacks,
             ],

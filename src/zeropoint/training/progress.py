@@ -40,8 +40,9 @@ class EpochProgress(Callback):
             self._bar.update(self._task, completed=batch_idx + 1, description=epoch)
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        # Every rank asks for the metrics, since reading them is a reduction over ranks.
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         if self._bar is not None:
-            metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
             text = ", ".join(
                 f"{name.replace('_', ' ')} {metrics[name]:.4f}"
                 for name in ("train_loss", "train_accuracy", "accuracy")

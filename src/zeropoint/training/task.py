@@ -71,7 +71,7 @@ class Classifier(LightningModule):
         return loss
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+        if dist.is_initialized() and dist.get_world_size() > 1:
             average_batch_statistics(self.model)
         if self._average:
             for name, parameter in self.model.named_parameters():
@@ -79,9 +79,8 @@ class Classifier(LightningModule):
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         images, labels = batch
-        if len(labels) == 0:
-            return  # this rank's share of the last batch, when the others got it all
-        self.valid_accuracy(self.model(images), labels)
+        if len(labels):  # none when the other ranks got all of a short last batch
+            self.valid_accuracy.update(self.model(images), labels)
         self.log("accuracy", self.valid_accuracy, on_step=False, on_epoch=True, prog_bar=True)
 
     def on_validation_start(self) -> None:
