@@ -10,8 +10,6 @@ multiplier and the rounding of S3 are those of ``zeropoint.arithmetic``, which a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -95,6 +93,17 @@ def requantize(
     return out
 
 
+def requantize_once(acc: Tensor, bias: Tensor, factor: Tensor, zero_point: int, low: int, high: int) -> Tensor:
+    """As ``requantize`` with a single rounding of ``(acc + bias) * factor``, halves away from zero, in float64.
+
+    LiteRT's fully connected layer is the one operation defined so (``zeropoint.arithmetic.exact``); channels last.
+    """
+    product = (acc.double() + bias) * factor
+    whole = torch.trunc(product)
+    whole += torch.where((product - whole).abs() >= 0.5, torch.sign(product), 0.0)
+    return whole.add_(zero_point).clamp_(low, high).to(torch.int32)
+
+
 def add(
     a: Tensor,
     b: Tensor,
@@ -141,11 +150,6 @@ def average_pool(
 
     count = window_sum(torch.ones_like(x[:1, :1])).to(torch.int64)
     return average(window_sum(x), count, low, high)
-
-
-def max_pool(x: Tensor, **window: Any) -> Tensor:
-    """Maximum of the codes over each window; int32."""
-    return F.max_pool2d(x.float(), **window).to(torch.int32)
 
 
 def lookup(x: Tensor, table: Tensor, first: int) -> Tensor:

@@ -32,6 +32,7 @@ class IntegerProduct:
     bias_scale: np.ndarray  # float32
     multiplier: Tensor  # int64 holding int32, (out,)
     shift: Tensor  # int64, (out,)
+    factor: Tensor  # float64, (out,): M itself, which linear layers round by once
     x: QuantParams
     y: QuantParams
     low: int
@@ -160,7 +161,12 @@ class Product(Layer):
                     f"{float(accumulator_scale.min())}; the input range or the weights are too small beside it"
                 )
             bias_codes = rounded.to(torch.int64)
-        multiplier, shift = quantize_multipliers(np.broadcast_to(accumulator_scale / y.scale, (channels,)))
+        # The reference kernels round the product of two scales to float32 first, but not where int8 convolutions take it.
+        product = accumulator_scale
+        if len(scales) == 1 and (self.conv is None or not self.output.signed):
+            product = accumulator_scale.astype(np.float32).astype(np.float64)
+        factor = np.broadcast_to(product / y.scale, (channels,))
+        multiplier, shift = quantize_multipliers(factor)
         low, high = code_bounds(y, self.low, self.high)
         centred = codes - zero
         largest = max(x.zero_point - x.qmin, x.qmax - x.zero_point)
@@ -176,6 +182,7 @@ class Product(Layer):
             accumulator_scale.astype(np.float32),
             tensor(multiplier),
             tensor(shift),
+            torch.as_tensor(factor.copy(), device=weight.device),
             x,
             y,
             low,
@@ -184,8 +191,8 @@ class Product(Layer):
         )
 
     def _codes(self, x: Tensor, p: IntegerProduct) -> Tensor:
-        conv = self.conv or F.linear
-        rest = (1,) * (x.ndim - 2) if self.conv is not None else ()
-        acc = integer.convolve(x - p.x.zero_point, p.centred, conv, p.centred.dtype)
-        bias, multiplier, shift = (t.reshape(-1, *rest) for t in (p.bias, p.multiplier, p.shift))
+        acc = integer.convolve(x - p.x.zero_point, p.centred, self.conv or F.linear, p.centred.dtype)
+        if self.conv is None:
+            return integer.requantize_once(acc, p.bias, p.factor, p.y.zero_point, p.low, p.high)
+        bias, multiplier, shift = (t.reshape(-1, 1, 1) for t in (p.bias, p.multiplier, p.shift))
         return integer.requantize(acc, bias, multiplier, shift, p.y.zero_point, p.low, p.high)
