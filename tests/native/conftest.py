@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import portable as harness
@@ -10,9 +9,9 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def portable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[harness.Portable]:
+def portable(tmp_path_factory: pytest.TempPathFactory) -> harness.Portable:
     """The kernels of native/portable, compiled with warnings as errors."""
     if harness.compiler() is None:
         pytest.skip("no C compiler on this machine")
     folder: Path = tmp_path_factory.mktemp("portable")
-    yield harness.Portable(harness.build(folder))
+    return harness.Portable(harness.build(folder))

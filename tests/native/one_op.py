@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from litert_oracle import evaluate, quantized
 from portable import MAX_RANK, Portable
 
+from litert_oracle import evaluate, quantized
 from zeropoint.arithmetic import activation_range, quantize_multiplier, quantize_multipliers
 from zeropoint.arithmetic.exact import exact_multipliers
 from zeropoint.graph import Graph, Op, Quantization, Tensor
@@ -270,7 +270,7 @@ def binary(
 
 
 def same(pair: Pair, *, distinct: int = 2) -> None:
-    """Both sides equal in every integer, and a comparison that means something: at least ``distinct`` different codes."""
+    """Both sides equal in every integer, and a comparison that means something: ``distinct`` codes at the least."""
     ours, theirs = pair
     assert ours.size > 0
     assert ours.dtype == theirs.dtype

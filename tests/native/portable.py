@@ -1,13 +1,14 @@
 """The portable kernels, called one at a time through ctypes.
 
 Compiles ``native/portable`` with the system's C compiler into a shared library of its own, so that what defines every
-operation can be compared with LiteRT without the engine, the planner or the binding in between. The parameter structs are
-read out of ``params.h``: there is no second list of fields to keep in step.
+operation can be compared with LiteRT without the engine, the planner or the binding in between. The parameter structs
+are read out of ``params.h``: there is no second list of fields to keep in step.
 """
 
 from __future__ import annotations
 
 import ctypes
+import itertools
 import re
 import shutil
 import subprocess
@@ -62,7 +63,8 @@ def build(folder: Path, *flags: str) -> Path:
         "{ for (int32_t i = 0; i < n; ++i) y[i] = zp_rounding_divide_by_pot(a[i], b[i]); }\n"
         "void each_mbqm(const int32_t *x, const int32_t *m, const int32_t *s, int32_t *y, int32_t n)\n"
         "{ for (int32_t i = 0; i < n; ++i) y[i] = zp_multiply_by_quantized_multiplier(x[i], m[i], s[i]); }\n"
-        "void each_exact(const int32_t *x, const int32_t *m, const int32_t *l, const int32_t *s, int32_t *y, int32_t n)\n"
+        "void each_exact(const int32_t *x, const int32_t *m, const int32_t *l, const int32_t *s, int32_t *y,"
+        " int32_t n)\n"
         "{ for (int32_t i = 0; i < n; ++i) y[i] = zp_multiply_by_exact_multiplier(x[i], m[i], l[i], s[i]); }\n"
     )
     library = folder / "libportable.so"
@@ -91,7 +93,7 @@ class Portable:
         dtype: Any = np.int8,
         splits: Sequence[int] = (),
     ) -> np.ndarray:
-        """Runs ``zp_<op>_s8_portable`` over units 0..units in the pieces that ``splits`` cut; every field must be given.
+        """Runs ``zp_<op>_s8_portable`` over units 0..units in the pieces that ``splits`` cut; every field is needed.
 
         The output lies between two guard strips that have to come back untouched.
         """
@@ -127,9 +129,10 @@ class Portable:
         function = getattr(self.library, f"zp_{op}_s8_portable")
         function.restype = None
         edges = [0, *splits, units]
-        for begin, end in zip(edges, edges[1:], strict=False):
+        for begin, end in itertools.pairwise(edges):
             function(ctypes.byref(struct), ctypes.byref(buffers), ctypes.c_int32(begin), ctypes.c_int32(end))
-        assert (raw[:guard] == 0x5A).all() and (raw[guard + size :] == 0x5A).all(), f"{op} wrote outside its output"
+        strips = np.concatenate([raw[:guard], raw[guard + size :]])
+        assert (strips == 0x5A).all(), f"{op} wrote outside its output"
         return raw[guard : guard + size].view(dtype).reshape(tuple(shape)).copy()
 
     def fixed(self, name: str, *arrays: np.ndarray) -> np.ndarray:

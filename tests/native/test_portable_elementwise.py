@@ -1,13 +1,13 @@
-"""Addition, subtraction, multiplication, means, softmax and tables: every integer equal to LiteRT's reference kernels."""
+"""Addition, subtraction, multiplication, means, softmax, tables: every integer equal to LiteRT's reference kernels."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from litert_oracle import evaluate, quantized, unary
 from one_op import Q, binary, codes, down, offset, padded, same, up
 from portable import Portable
 
+from litert_oracle import evaluate, quantized, unary
 from zeropoint.arithmetic import quantize_multiplier, softmax_params
 from zeropoint.arithmetic.reduce import mean_multiplier
 from zeropoint.graph import Graph, Op, Tensor
@@ -65,7 +65,7 @@ MEANS = [
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8"])
-@pytest.mark.parametrize("shape, axes, keep", MEANS, ids=str)
+@pytest.mark.parametrize(("shape", "axes", "keep"), MEANS, ids=str)
 def test_mean(portable: Portable, dtype: str, shape: tuple, axes: tuple, keep: bool) -> None:
     rng = np.random.default_rng(22)
     info = np.iinfo(dtype)
@@ -113,7 +113,7 @@ def test_mean(portable: Portable, dtype: str, shape: tuple, axes: tuple, keep: b
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8"])
-@pytest.mark.parametrize("rows, depth", [(1, 1), (3, 2), (2, 10), (1, 500), (1, 1001), (1, 5000)])
+@pytest.mark.parametrize(("rows", "depth"), [(1, 1), (3, 2), (2, 10), (1, 500), (1, 1001), (1, 5000)])
 def test_softmax(portable: Portable, dtype: str, rows: int, depth: int) -> None:
     rng = np.random.default_rng(23)
     info = np.iinfo(dtype)

@@ -126,8 +126,10 @@ def test_exact_multiplier_parts() -> None:
     assert again == values.tolist()
     # the leading part is the ordinary multiplier up to its rounding
     ordinary = [quantize_multiplier(float(v)) for v in values]
-    assert all(abs(m * 2.0**s - float(a) * 2.0 ** int(c)) <= 2.0 ** int(c) for (m, s), a, c in
-               zip(ordinary, multiplier, shift, strict=True))
+    assert all(
+        abs(m * 2.0**s - float(a) * 2.0 ** int(c)) <= 2.0 ** int(c)
+        for (m, s), a, c in zip(ordinary, multiplier, shift, strict=True)
+    )
     assert exact_multiplier(2.0**-33) == (0, 0, 0)
     for bad in (-1.0, float("nan"), float("inf"), 2.0**31):
         with pytest.raises(QuantizationError):

@@ -102,7 +102,9 @@ def test_depthwise_convolution(portable: Portable, dtype: str, shape: tuple) -> 
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8"])
-@pytest.mark.parametrize("rows, depth, features", [(1, 1, 1), (1, 7, 5), (3, 64, 10), (5, 129, 33), (2, 1000, 17)])
+@pytest.mark.parametrize(
+    ("rows", "depth", "features"), [(1, 1, 1), (1, 7, 5), (3, 64, 10), (5, 129, 33), (2, 1000, 17)]
+)
 def test_fully_connected(portable: Portable, dtype: str, rows: int, depth: int, features: int) -> None:
     rng = np.random.default_rng(rows * depth + features)
     for case in range(12):

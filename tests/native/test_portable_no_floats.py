@@ -13,8 +13,8 @@ from pathlib import Path
 import portable as harness
 import pytest
 
-# SSE/AVX arithmetic, comparison and conversion on single or double precision, scalar or packed; and x87. Moves, shuffles
-# and bitwise operations on the same registers compute nothing, integer SIMD starts with p or vp.
+# SSE/AVX arithmetic, comparison and conversion on single or double precision, scalar or packed; and x87. Moves,
+# shuffles and bitwise operations on the same registers compute nothing, integer SIMD starts with p or vp.
 ARITHMETIC = re.compile(
     r"v?(add|sub|mul|div|min|max|sqrt|rcp|rsqrt|hadd|hsub|addsub|dp|round|reduce|range|scalef|getexp|getmant|"
     r"cmp\w*|ucomi|comi|fn?m(add|sub|addsub|subadd)\d*)(ss|sd|ps|pd)|v?cvt\w+|f[a-z]\w*"
@@ -24,7 +24,10 @@ ALLOWED_SYMBOLS = {"memcpy", "memmove", "memset", "__stack_chk_fail", "_GLOBAL_O
 
 def mnemonics(path: Path) -> list[str]:
     listing = subprocess.run(
-        ["objdump", "-d", "--no-show-raw-insn", "-M", "intel-mnemonic", str(path)], check=True, capture_output=True, text=True
+        ["objdump", "-d", "--no-show-raw-insn", "-M", "intel-mnemonic", str(path)],
+        check=True,
+        capture_output=True,
+        text=True,
     )
     found = []
     for line in listing.stdout.splitlines():
@@ -38,7 +41,7 @@ def compiled(tmp_path: Path, source: str, *flags: str) -> Path:
     target = tmp_path / "object.o"
     path = tmp_path / "source.c"
     path.write_text(source)
-    command = [str(harness.compiler()), "-std=c99", "-I", str(harness.SOURCE), *flags, "-c", str(path), "-o", str(target)]
+    command = [str(harness.compiler()), "-std=c99", f"-I{harness.SOURCE}", *flags, "-c", str(path), "-o", str(target)]
     subprocess.run(command, check=True, capture_output=True, text=True)
     return target
 
@@ -57,7 +60,8 @@ def test_the_reader_sees_floating_point(tmp_path: Path) -> None:
     for expression in ("a + b", "a * b - 1", "a < b", "(int)a", "a / b"):
         for kind in ("float", "double", "long double"):
             source = f"{kind} f({kind} a, {kind} b) {{ return ({kind})({expression}); }}"
-            assert any(ARITHMETIC.fullmatch(m) for m in mnemonics(compiled(tmp_path, source, "-O2"))), (kind, expression)
+            found = mnemonics(compiled(tmp_path, source, "-O2"))
+            assert any(ARITHMETIC.fullmatch(m) for m in found), (kind, expression)
 
 
 def outside(path: Path) -> set[str]:

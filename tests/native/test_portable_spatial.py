@@ -1,4 +1,4 @@
-"""Pools, resizes and movements of data: every integer equal to LiteRT's reference kernels, or to NumPy's own indexing."""
+"""Pools, resizes, movements of data: every integer equal to LiteRT's reference kernels, or to NumPy's own indexing."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from litert_oracle import evaluate, quantized, unary
 from one_op import Pair, Q, clamp, codes, down, offset, padded, same, up, window
 from portable import Portable
 
+from litert_oracle import evaluate, quantized, unary
 from zeropoint.arithmetic.resize import resize_bilinear_attrs, resize_nearest_neighbor_attrs
 from zeropoint.graph import Graph, Op, Tensor
 
@@ -96,7 +96,7 @@ def resize(portable: Portable, kind: str, x: np.ndarray, size: tuple[int, int], 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8"])
 @pytest.mark.parametrize("kind", ["resize_bilinear", "resize_nearest_neighbor"])
-@pytest.mark.parametrize("corners, half", MODES)
+@pytest.mark.parametrize(("corners", "half"), MODES)
 def test_resize(portable: Portable, kind: str, dtype: str, corners: bool, half: bool) -> None:
     rng = np.random.default_rng(31)
     info = np.iinfo(dtype)
@@ -134,9 +134,19 @@ def test_strided_copy(portable: Portable, dtype: Any) -> None:
     rng = np.random.default_rng(33)
     x = rng.integers(-128, 128, (3, 4, 5, 6)).astype(dtype)
     views = [
-        x.transpose(0, 3, 1, 2), x.transpose(3, 2, 1, 0), x[1:3, ::2, 1:, 2:5], x[::-1, :, ::-2, ::-1], x[2:0:-1],
-        np.broadcast_to(x[:, :1], (3, 7, 5, 6)), x, x[1], x[1, 2, 3], x[0, 0, 0, :1].reshape(()), x[1, 2, ::-1, 4], x[2, 3, 4, 5:].reshape(()), x[..., 5:6],
-    ]  # fmt: skip
+        x.transpose(0, 3, 1, 2),
+        x.transpose(3, 2, 1, 0),
+        x[1:3, ::2, 1:, 2:5],
+        x[::-1, :, ::-2, ::-1],
+        x[2:0:-1],
+        np.broadcast_to(x[:, :1], (3, 7, 5, 6)),
+        x,
+        x[1],
+        x[1, 2, 3],
+        x[1, 2, ::-1, 4],
+        x[2, 3, 4, 5:].reshape(()),
+        x[..., 5:6],
+    ]
     start, size = x.__array_interface__["data"][0], x.itemsize
     for view in views:
         attrs = {
