@@ -1,5 +1,5 @@
-/* y = clamp(Zy + M (M1 (x1 - Z1) 2^left_shift +- M2 (x2 - Z2) 2^left_shift)), S9: both inputs are brought to one fine scale,
- * where they can be added as integers, and the sum is brought to the output's.
+/* y = clamp(Zy + M (M1 (x1 - Z1) 2^left_shift +- M2 (x2 - Z2) 2^left_shift)), S9: both inputs are brought to one fine
+ * scale, where they can be added as integers, and the sum is brought to the output's.
  *
  * Overflow bound: with left_shift = 20 and M1, M2 <= 1 (one of them is 1/2) each rescaled input is below 2^28. */
 #include "add.h"

@@ -1,7 +1,6 @@
 /* Each window's sum of codes over the number of positions inside the input, halves away from zero, then the clamp.
  * Input and output share (scale, zero point), so the codes themselves are averaged; where zero lies among them
- * (code_offset) decides which way a half goes. A window wholly in the padding
- * has no mean: it gives the clamped 0. */
+ * (code_offset) decides which way a half goes. A window wholly in the padding has no mean: it gives the clamped 0. */
 #include "average_pool_2d.h"
 
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* As conv_2d, with one filter per output channel: channel ic * depth_multiplier + m reads input channel ic alone.
- * The sum has kernel_h * kernel_w products, exact up to 33,025 of them, modulo 2^32 beyond. Channels are the innermost loop,
- * a block of them at a time, so that x, w and the accumulators are all read in order. */
+ * The sum has kernel_h * kernel_w products, exact up to 33,025 of them, modulo 2^32 beyond. Channels are the innermost
+ * loop, a block of them at a time, so that x, w and the accumulators are all read in order. */
 #include "depthwise_conv_2d.h"
 
 #include <stddef.h>

@@ -32,8 +32,9 @@ typedef struct {
 } zp_depthwise_conv_2d_params;
 
 /* x int8 [rows,in_features]; w int8 [out_features,in_features]; bias int32 [out_features] or NULL.
- * Where multiplier_low is given, the accumulator is multiplied by the exact M and rounded once (fixedpoint.h, second profile;
- * what LiteRT's reference does here and nowhere else); where it is NULL, by the two roundings of every other operation.
+ * Where multiplier_low is given, the accumulator is multiplied by the exact M and rounded once (fixedpoint.h, second
+ * profile; what LiteRT's reference does here and nowhere else); where it is NULL, by the two roundings of every other
+ * operation.
  * unit: one (row, output feature) pair, rows*out_features of them, row-major. */
 typedef struct {
     int32_t rows, in_features, out_features;
@@ -58,9 +59,9 @@ typedef struct {
     int32_t multiplier, shift;
 } zp_mul_params;
 
-/* Average (padding not counted, halves away from zero) and max pooling. `code_offset` is added to the codes before averaging
- * and taken off after (128 for a network whose file says uint8: there, half a step is always rounded up); max pooling has no
- * use for it. unit: one output row (n, oh). */
+/* Average (padding not counted, halves away from zero) and max pooling. `code_offset` is added to the codes before
+ * averaging and taken off after (128 for a network whose file says uint8: there, half a step is always rounded up); max
+ * pooling has no use for it. unit: one output row (n, oh). */
 typedef struct {
     int32_t batch, in_h, in_w, channels, out_h, out_w, kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left;
     int32_t clamp_min, clamp_max, code_offset;
@@ -95,7 +96,8 @@ typedef struct {
     int32_t rank, shape[ZP_MAX_RANK], in_stride[ZP_MAX_RANK], in_offset, element_size;
 } zp_strided_copy_params;
 
-/* out = value everywhere, then in[...] copied to offset before[d]. unit: one slice along the outermost output dimension. */
+/* out = value everywhere, then in[...] copied to offset before[d].
+ * unit: one slice along the outermost output dimension. */
 typedef struct {
     int32_t rank, in_shape[ZP_MAX_RANK], before[ZP_MAX_RANK], out_shape[ZP_MAX_RANK], value, element_size;
 } zp_pad_params;
@@ -106,19 +108,21 @@ typedef struct {
     const int32_t *inner; /* [n_inputs], bytes */
 } zp_concatenation_params;
 
-/* y(n, oh, ow, :) = x(n, row[oh], col[ow], :). Where an output position falls in the input is worked out in real numbers, so it
- * is done before the engine sees the network (arithmetic/resize.py) and handed over as positions. unit: one output row (n, oh). */
+/* y(n, oh, ow, :) = x(n, row[oh], col[ow], :). Where an output position falls in the input is worked out in real
+ * numbers, so it is done before the engine sees the network (arithmetic/resize.py) and handed over as positions.
+ * unit: one output row (n, oh). */
 typedef struct {
     int32_t batch, in_h, in_w, channels, out_h, out_w;
     const int32_t *row, *col; /* [out_h], [out_w] */
 } zp_resize_nearest_neighbor_params;
 
-/* Each output lies between input rows row_low[oh] and row_high[oh], weighted row_low_weight[oh] and row_high_weight[oh], and
- * between columns likewise. `code_offset` is added to the codes before weighting and taken off after (128 for a network whose
- * file says uint8). Weights are in one of two notations:
+/* Each output lies between input rows row_low[oh] and row_high[oh], weighted row_low_weight[oh] and
+ * row_high_weight[oh], and between columns likewise. `code_offset` is added to the codes before weighting and taken off
+ * after (128 for a network whose file says uint8). Weights are in one of two notations:
  *   single_precision = 0: integers, the real weight times 2^weight_bits; the sum is exact, halves away from zero;
  *   single_precision = 1: encodings of IEEE 754 single precision numbers, for equality with a reference that
- *                         interpolates in them; weight_bits is unused. Computed in integers all the same (resize_bilinear.c).
+ *                         interpolates in them; weight_bits is unused. Computed in integers all the same
+ *                         (resize_bilinear.c).
  * unit: one output row (n, oh). */
 typedef struct {
     int32_t batch, in_h, in_w, channels, out_h, out_w, code_offset, single_precision, weight_bits;

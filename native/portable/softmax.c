@@ -1,8 +1,8 @@
 /* Softmax of each row in fixed point: exp(beta S (x - max)) summed, inverted and multiplied out, without a real number.
  *
- * Notation: Qm is an int32 with m integer bits, so that raw value v stands for v * 2^(m - 31). The product of Qa and Qb is
- * Q(a+b) by the doubling high multiply of fixedpoint.h. Steps for one row:
- *   d = (x - max) * 2^input_left_shift * input_multiplier / 2^31     Q5, in (-32, 0]; x - max < diff_min counts as exp = 0
+ * Notation: Qm is an int32 with m integer bits, so that raw value v stands for v * 2^(m - 31). The product of Qa and
+ * Qb is Q(a+b) by the doubling high multiply of fixedpoint.h. Steps for one row:
+ *   d = (x - max) * 2^input_left_shift * input_multiplier / 2^31     Q5, in (-32, 0]; below diff_min exp is 0
  *   e = exp(d)                                                       Q0
  *   sum of e / 2^12                                                  Q12
  *   r, b: 1 / sum = r * 2^-b                                         Q0, by Newton's iteration
@@ -51,8 +51,8 @@ static int32_t exp_of_negative(int32_t a) {
     return result;
 }
 
-/* 1 / (1 + a) for a in [0, 1), Q0 to Q0. Newton's iteration for the inverse of half the denominator, which starts from the
- * straight line 48/17 - 32/17 d and is computed in Q2. */
+/* 1 / (1 + a) for a in [0, 1), Q0 to Q0. Newton's iteration for the inverse of half the denominator, which starts from
+ * the straight line 48/17 - 32/17 d and is computed in Q2. */
 static int32_t inverse_of_one_plus(int32_t a) {
     const int32_t start = 1515870810, slope = -1010580540; /* 48/17 and -32/17, times 2^29 */
     const int32_t half_denominator = (int32_t)(((int64_t)a + INT32_MAX + 1) / 2);
