@@ -58,11 +58,12 @@ def encoded(model: dict[str, Any]) -> bytes:
     return Encoder().encode("Model", model, b"TFL3")
 
 
-def changed(*path: str | int, to: Any) -> Callable[[], bytes]:
-    """The sound model with one value replaced."""
+def changed(*path: str | int, to: Any, code: str = "ADD") -> Callable[[], bytes]:
+    """The sound model with one value replaced, and maybe another operator."""
 
     def make() -> bytes:
         model = copy.deepcopy(sound_model())
+        model["operator_codes"][0]["builtin_code"] = BUILTINS.index(code)
         place: Any = model
         for step in path[:-1]:
             place = place[step]
@@ -214,6 +215,11 @@ CASES: dict[str, tuple[Callable[[], bytes], str, str]] = {
         changed("operator_codes", 0, "builtin_code", to=BUILTINS.index("STABLEHLO_ADD")),
         "UnsupportedError",
         "STABLEHLO_ADD",
+    ),
+    "conv_without_weights": (
+        changed(*_OP, to={"inputs": (0,), "outputs": (2,), "opcode_index": 0}, code="CONV_2D"),
+        "GraphError",
+        "conv_2d",
     ),
     "operator_custom_nameless": (
         changed("operator_codes", 0, "builtin_code", to=BUILTINS.index("CUSTOM")),

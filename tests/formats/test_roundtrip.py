@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 import pytest
+from hostile_files import encoded, sound_model
 from same import assert_same_graph
 
 import every_op
@@ -18,6 +19,8 @@ from builders_net import Rng
 from zeropoint.errors import FormatError, GraphError
 from zeropoint.formats import dumps, load, loads, save
 from zeropoint.formats.tflite import reader, writer
+from zeropoint.formats.tflite.decode import Decoder
+from zeropoint.formats.tflite.schema import BUILTINS, OPTIONS
 from zeropoint.formats.tflite.versions import required_version
 from zeropoint.graph import Graph, Op, Quantization, Signature, Tensor
 
@@ -228,6 +231,54 @@ def test_both_operator_code_fields_are_written() -> None:
     assert model.OperatorCodes(0).DeprecatedBuiltinCode() == model.OperatorCodes(0).BuiltinCode() == 0
     assert model.Version() == 3
     assert model.Buffers(0).DataIsNone()
+
+
+def test_files_from_before_the_wide_operator_code_are_read() -> None:
+    model = sound_model()
+    model["operator_codes"] = [{"deprecated_builtin_code": BUILTINS.index("MUL"), "version": 2}]
+    model["subgraphs"][0]["operators"][0]["builtin_options_type"] = OPTIONS.index("MulOptions")
+    assert loads(encoded(model)).ops[0].kind == "mul"
+
+
+def test_an_operator_without_options_gets_the_defaults() -> None:
+    model = sound_model()
+    model["subgraphs"][0]["operators"][0].pop("builtin_options")
+    model["subgraphs"][0]["operators"][0].pop("builtin_options_type")
+    graph = loads(encoded(model))
+    assert dict(graph.ops[0].attrs) == {"fused_activation_function": "NONE", "pot_scale_int16": True}
+
+
+def test_a_bias_with_the_axis_of_its_filter_is_repaired() -> None:
+    """Some converters copy the filter's quantized_dimension 3 to the one-dimensional bias; LiteRT refuses that."""
+    graph = every_op.every("depthwise_conv_2d", "int8")
+    bias = next(i for i, t in enumerate(graph.tensors) if t.name == "bias")
+    model = Decoder(dumps(graph)).decode("Model")
+    model["subgraphs"][0]["tensors"][bias]["quantization"]["quantized_dimension"] = 3
+    broken = encoded(model)
+    assert litert_refuses(broken)
+    read = loads(broken).tensors[bias].quantization
+    assert read is not None
+    assert read.axis == 0
+    assert dumps(loads(broken)) == dumps(loads(dumps(graph)))
+
+
+def litert_refuses(model: bytes) -> bool:
+    try:
+        litert.run_isolated(model)
+    except litert.Refused:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("value", [0.1, 1e300, "x"])
+def test_a_number_that_the_file_would_round_is_refused(value: object) -> None:
+    graph = every_op.every("leaky_relu", "int8")
+    op = replace(graph.ops[0], attrs={"alpha": value})
+    with pytest.raises(GraphError, match="alpha"):
+        dumps(graph.replace(ops=(op,)))
+    scaled = replace(graph.tensors[0], quantization=Quantization((0.1,), (0,)))
+    with pytest.raises(GraphError, match="scale"):
+        dumps(graph.replace(tensors=(scaled, *graph.tensors[1:])))
 
 
 @pytest.mark.parametrize(

@@ -77,15 +77,18 @@ for _kinds, _input, _versions in _BY_TYPE:
 
 
 class _Facts:
-    """What the rules below ask about one operator."""
+    """What the rules below ask about one operator. It is not verified yet, so nothing here may trust its arity."""
 
     def __init__(self, op: Op, tensors: tuple[Tensor, ...]) -> None:
         self.op = op
         self.inputs = [tensors[i] if i >= 0 else None for i in op.inputs]
         self.outputs = [tensors[i] for i in op.outputs]
 
+    def input(self, position: int) -> Tensor | None:
+        return self.inputs[position] if position < len(self.inputs) else None
+
     def dtype(self, position: int) -> str:
-        tensor = self.inputs[position] if position < len(self.inputs) else None
+        tensor = self.input(position)
         return tensor.dtype if tensor is not None else ""
 
     def out_dtype(self) -> str:
@@ -109,12 +112,12 @@ class _Facts:
 
 
 def _grouped(f: _Facts) -> bool:
-    x, w = f.inputs[0], f.inputs[1]
+    x, w = f.input(0), f.input(1)
     return x is not None and w is not None and len(x.shape) == len(w.shape) == 4 and x.shape[3] != w.shape[3]
 
 
 def _mul_grows(f: _Facts) -> bool:
-    scales = [f.scale(t) for t in (*f.inputs[:2], f.outputs[0])]
+    scales = [f.scale(t) for t in (f.input(0), f.input(1), f.outputs[0])]
     return all(scales) and scales[0] * scales[1] / scales[2] >= 1.0
 
 
@@ -127,7 +130,7 @@ _BY_FACT: tuple[tuple[str, int, Callable[[_Facts], bool]], ...] = (
     ("fully_connected", 5, lambda f: f.set("keep_num_dims")),
     ("fully_connected", 6, lambda f: len(f.inputs) == 2),
     ("fully_connected", 11, lambda f: f.dtype(0) == "int16" and f.set("quantized_bias_type")),
-    ("transpose_conv", 3, lambda f: len(f.inputs) == 4 and f.inputs[3] is not None),
+    ("transpose_conv", 3, lambda f: len(f.inputs) == 4 and f.input(3) is not None),
     ("transpose_conv", 4, lambda f: f.set("fused_activation_function")),
     ("transpose_conv", 5, lambda f: f.dtype(2) == "int16" and f.set("quantized_bias_type")),
     ("mul", 3, _mul_grows),
@@ -146,16 +149,16 @@ _BY_FACT: tuple[tuple[str, int, Callable[[_Facts], bool]], ...] = (
     ("space_to_batch_nd batch_to_space_nd", 3, lambda f: f.rank() != 4),
     ("gather", 5, lambda f: f.set("batch_dims")),
     ("select", 3, lambda f: f.rank() > 4),
-    ("dequantize", 5, lambda f: f.per_channel(f.inputs[0])),
+    ("dequantize", 5, lambda f: f.per_channel(f.input(0))),
     ("quantize", 2, lambda f: f.out_dtype() == "int16"),
-    ("quantize", 3, lambda f: f.per_channel(f.inputs[0]) or f.per_channel(f.outputs[0])),
+    ("quantize", 3, lambda f: f.per_channel(f.input(0)) or f.per_channel(f.outputs[0])),
     ("cast", 3, lambda f: "int8" in (f.dtype(0), f.out_dtype())),
     ("cast", 4, lambda f: "uint16" in (f.dtype(0), f.out_dtype())),
     ("lstm", 2, lambda f: f.op.attrs.get("kernel_type") == "BASIC"),
     ("unidirectional_sequence_lstm", 4, lambda f: f.set("diagonal_recurrent_tensors")),
     ("fake_quant", 2, lambda f: f.set("narrow_range")),
     ("where", 2, lambda f: f.dtype(0) != "bool"),
-    ("embedding_lookup", 4, lambda f: f.per_channel(f.inputs[1])),
+    ("embedding_lookup", 4, lambda f: f.per_channel(f.input(1))),
 )
 _FACTS: Mapping[str, list[tuple[int, Callable[[_Facts], bool]]]] = {
     kind: [(version, holds) for kinds, version, holds in _BY_FACT if kind in kinds.split()]
