@@ -190,6 +190,8 @@ def _tidy(module: fx.GraphModule) -> fx.Graph:
             graph.erase_node(node)
     _functional(graph)
     for node in list(graph.nodes):
+        if op_name(node) in ("aten.view.default", "aten._unsafe_view.default"):
+            node.target = torch.ops.aten.reshape.default  # once copies are gone, memory may lie otherwise
         if op_name(node) in _ALIASES:
             source = node.args[0]
             assert isinstance(source, fx.Node)

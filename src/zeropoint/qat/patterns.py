@@ -402,7 +402,7 @@ def skip(rw: Rewriter, node: fx.Node) -> None:
 
 
 MOVEMENT = {
-    "aten.view.default", "aten.reshape.default", "aten._unsafe_view.default", "aten.flatten.using_ints",
+    "aten.reshape.default", "aten.flatten.using_ints",
     "aten.permute.default", "aten.transpose.int", "aten.t.default", "aten.squeeze.dim", "aten.squeeze.dims",
     "aten.squeeze.default", "aten.unsqueeze.default", "aten.chunk.default", "aten.split.Tensor",
     "aten.split_with_sizes.default", "aten.slice.Tensor", "aten.select.int", "aten.unflatten.int",

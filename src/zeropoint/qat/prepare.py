@@ -71,38 +71,23 @@ def pixels(mean: float | Sequence[float], std: float | Sequence[float]) -> Pixel
     return Pixels(tuple(map(float, means)), tuple(map(float, stds)))
 
 
-class Prepared(nn.Module):
-    """A network in simulated quantization (``train()``) and exact integer arithmetic (``eval()``).
+@dataclass
+class Structure:
+    """What a prepared network is beside its tensors.
 
-    ``forward`` takes and returns what the float network does (uint8 pixels instead of floats with ``qat.pixels``). Auxiliary
-    outputs that the float network has in training only are there in training only.
-
-    ``graph`` is the training graph; ``evaluation_graph()`` the part that evaluation runs. Buffers beside the float
-    network's: ``training_steps`` (int64), ``batch_norm_frozen`` (bool).
+    ``graph`` is the training graph; ``eval_outputs`` says which of its outputs evaluation has. ``shapes`` are those of the
+    example inputs.
     """
 
-    training_steps: Tensor
-    batch_norm_frozen: Tensor
-
-    def __init__(self, scheme: AffineScheme) -> None:
-        super().__init__()
-        self.scheme = scheme
-        self.graph = fx.Graph()
-        self.train_spec: Any = None
-        self.eval_spec: Any = None
-        self.eval_outputs: tuple[int, ...] = ()
-        self.register_buffer("training_steps", torch.tensor(0))
-        self.register_buffer("batch_norm_frozen", torch.tensor(False))
-        self._steps = 0  # what `training_steps` holds, readable without waiting for a device
-        self._frozen = False
-        self._programs: dict[str, Callable[..., Any]] = {}
-
-    def layers(self) -> dict[str, Layer]:
-        """The quantized layers by name, in the order of execution."""
-        return {str(n.target): layer for n in self.graph.nodes if (layer := layer_of(self, n)) is not None}
+    scheme: AffineScheme
+    graph: fx.Graph
+    train_spec: pytree.TreeSpec
+    eval_spec: pytree.TreeSpec
+    eval_outputs: tuple[int, ...]
+    shapes: tuple[tuple[int, ...], ...]
 
     def evaluation_graph(self, *, codes: bool = False) -> fx.Graph:
-        """The graph of evaluation, without the training's auxiliary branches; ``codes``: before the outputs become real."""
+        """The part that evaluation runs, without auxiliary branches of training; ``codes``: before outputs become real."""
         graph = fx.Graph()
         outputs = graph.graph_copy(self.graph, {})
         chosen = [outputs[i] for i in self.eval_outputs]  # type: ignore[index]
@@ -110,59 +95,72 @@ class Prepared(nn.Module):
         graph.eliminate_dead_code(is_impure_node=lambda n: n.op in ("placeholder", "output"))
         return graph
 
-    def _program(self, kind: str) -> Callable[..., Any]:
-        if kind not in self._programs:
-            graph = self.graph if kind == "train" else self.evaluation_graph(codes=kind == "codes")
-            code = graph.python_code("self")
-            space = dict(code.globals)
-            exec(compile(code.src, f"<prepared network, {kind}>", "exec"), space)
-            self._programs[kind] = space["forward"]
-        return self._programs[kind]
 
-    def forward(self, *inputs: Tensor) -> Any:
-        """See the class. Raises ``InputError`` for the wrong number, rank or type of inputs."""
-        self._check(inputs)
-        if not self.training:
-            with torch.no_grad():
-                return pytree.tree_unflatten(list(self._program("eval")(self, *inputs)), self.eval_spec)
-        if self.scheme.freeze_bn_after is not None and self._steps >= self.scheme.freeze_bn_after and not self._frozen:
-            freeze_batch_norm(self)
-        outputs = self._program("train")(self, *inputs)
-        self._steps += 1
+class Progress(nn.Module):
+    """The container of the layers, under ``quantized``; it also counts training steps and knows if batch norm is frozen.
+
+    Buffers: ``training_steps`` (int64), ``batch_norm_frozen`` (bool).
+    """
+
+    training_steps: Tensor
+    batch_norm_frozen: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("training_steps", torch.tensor(0))
+        self.register_buffer("batch_norm_frozen", torch.tensor(False))
+        self.steps = 0  # what `training_steps` holds, readable without waiting for a device
+        self.frozen = False
+
+    def count(self) -> None:
+        """One training step more."""
+        self.steps += 1
         self.training_steps += 1
-        return pytree.tree_unflatten(list(outputs), self.train_spec)
 
-    def codes(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """The integer codes of the outputs of evaluation, int32, in the order of the flattened outputs."""
-        if self.training:
-            raise InputError("codes exist in evaluation only; call eval() first")
-        self._check(inputs)
-        with torch.no_grad():
-            return tuple(self._program("codes")(self, *inputs))
-
-    def _check(self, inputs: Sequence[Tensor]) -> None:
-        expected = self.meta_inputs
-        if len(inputs) != len(expected):
-            raise InputError(f"the network takes {len(expected)} inputs, not {len(inputs)}")
-        for i, (x, shape) in enumerate(zip(inputs, expected, strict=True)):
-            if not isinstance(x, Tensor) or x.ndim != len(shape) or x.shape[1] != shape[1]:
-                got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
-                raise InputError(f"input {i} is {got}; (batch, {', '.join(map(str, shape[1:]))}) was prepared")
-
-    meta_inputs: tuple[tuple[int, ...], ...] = ()
-    """The shapes of the example inputs."""
+    def freeze(self, frozen: bool = True) -> None:
+        """Let batch norms use, and keep, their running statistics."""
+        if frozen or self.frozen:
+            for layer in self.children():
+                if isinstance(layer, Product):
+                    layer.batch_norm_frozen = frozen
+        self.frozen = frozen
+        self.batch_norm_frozen.fill_(frozen)
 
     def _load_from_state_dict(self, *args: Any) -> None:
         super()._load_from_state_dict(*args)
-        self._steps = int(self.training_steps)
-        self._set_frozen(bool(self.batch_norm_frozen))
+        self.steps = int(self.training_steps)
+        self.freeze(bool(self.batch_norm_frozen))
 
-    def _set_frozen(self, frozen: bool) -> None:
-        if frozen or self._frozen:
-            for layer in self.modules():
-                if isinstance(layer, Product):
-                    layer.batch_norm_frozen = frozen
-        self._frozen = frozen
+
+class Prepared(nn.Module):
+    """A network in simulated quantization (``train()``) and exact integer arithmetic (``eval()``).
+
+    ``forward`` takes and returns what the float network does (uint8 pixels instead of floats with ``qat.pixels``). Auxiliary
+    outputs that the float network has in training only are there in training only. All names but ``quantized`` belong
+    to the float network.
+    """
+
+    quantized: Progress
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_module(CONTAINER, Progress())
+        self._structure: Structure | None = None
+        self._programs: dict[str, Callable[..., Any]] = {}
+
+    def forward(self, *inputs: Tensor) -> Any:
+        """See the class. Raises ``InputError`` for the wrong number, rank or type of inputs."""
+        net = structure(self)
+        check_inputs(net, inputs)
+        if not self.training:
+            with torch.no_grad():
+                return pytree.tree_unflatten(list(_program(self, "eval")(self, *inputs)), net.eval_spec)
+        after, progress = net.scheme.freeze_bn_after, self.quantized
+        if after is not None and progress.steps >= after and not progress.frozen:
+            progress.freeze()
+        outputs = _program(self, "train")(self, *inputs)
+        progress.count()
+        return pytree.tree_unflatten(list(outputs), net.train_spec)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_programs": {}}
@@ -174,11 +172,46 @@ class Prepared(nn.Module):
         return other
 
 
+def structure(model: nn.Module) -> Structure:
+    """The structure of a prepared network. Raises ``InputError`` for any other module."""
+    if not isinstance(model, Prepared) or model._structure is None:
+        raise InputError(f"{type(model).__name__} is not a prepared network; make one with qat.prepare")
+    return model._structure
+
+
+def layers(model: nn.Module) -> dict[str, Layer]:
+    """The quantized layers of a prepared network by name, in the order of execution."""
+    nodes = structure(model).graph.nodes
+    return {str(n.target): layer for n in nodes if (layer := layer_of(model, n)) is not None}
+
+
+def check_inputs(net: Structure, inputs: Sequence[Tensor]) -> None:
+    """Raise ``InputError`` unless ``inputs`` have the number, ranks and channels that were prepared."""
+    if len(inputs) != len(net.shapes):
+        raise InputError(f"the network takes {len(net.shapes)} inputs, not {len(inputs)}")
+    for i, (x, shape) in enumerate(zip(inputs, net.shapes, strict=True)):
+        if not isinstance(x, Tensor) or x.ndim != len(shape) or x.shape[1] != shape[1]:
+            got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
+            raise InputError(f"input {i} is {got}; (batch, {', '.join(map(str, shape[1:]))}) was prepared")
+
+
+def _program(model: Prepared, kind: str) -> Callable[..., Any]:
+    """The Python function of a graph ("train", "eval", "codes"), generated once."""
+    if kind not in model._programs:
+        net = structure(model)
+        graph = net.graph if kind == "train" else net.evaluation_graph(codes=kind == "codes")
+        code = graph.python_code("self")
+        space = dict(code.globals)
+        exec(compile(code.src, f"<prepared network, {kind}>", "exec"), space)
+        model._programs[kind] = space["forward"]
+    return model._programs[kind]
+
+
 def _adopt(root: Prepared, captured: Captured, model: nn.Module) -> None:
     """Copies of the float network's parameters and buffers under their names, and the constants of the capture."""
-    taken = {CONTAINER, "training_steps", "batch_norm_frozen"} & {name for name, _ in model.named_children()}
+    taken = {CONTAINER} & {name.split(".")[0] for name in model.state_dict()}
     if taken:
-        raise CaptureError(f"the network has a child module named {taken.pop()!r}; rename it")
+        raise CaptureError(f"the network has a child named {taken.pop()!r}, where the layers go; rename it")
     copies: dict[int, Tensor] = {}
     for name, tensor in model.named_parameters(remove_duplicate=False):
         if id(tensor) not in copies:
@@ -254,7 +287,7 @@ def prepare(model: nn.Module, example_inputs: Any, scheme: AffineScheme, *, inpu
     if input is not None:
         examples = tuple(input.normalise(x) if isinstance(x, Tensor) else x for x in examples)
     captured = capture(model, examples)
-    root = Prepared(scheme)
+    root = Prepared()
     _adopt(root, captured, model)
     rw = Rewriter(captured, root, scheme)
     placeholders = [n for n in captured.graph.nodes if n.op == "placeholder"]
@@ -269,10 +302,11 @@ def prepare(model: nn.Module, example_inputs: Any, scheme: AffineScheme, *, inpu
         outputs.append(rw.place(RealOutput(f"output {i}"), node, [rw.value(node)]))
     rw.graph.output(tuple(outputs))
     rw.graph.eliminate_dead_code(is_impure_node=lambda n: n.op in ("placeholder", "output"))
-    root.graph = rw.graph
     assign_ranges(rw.graph, root, rw.inputs, scheme)
-    root.train_spec, root.eval_spec, root.eval_outputs = captured.train_spec, captured.eval_spec, captured.eval_outputs
-    root.meta_inputs = tuple(tuple(x.shape) for x in captured.example)
+    shapes = tuple(tuple(x.shape) for x in captured.example)
+    root._structure = Structure(
+        scheme, rw.graph, captured.train_spec, captured.eval_spec, captured.eval_outputs, shapes
+    )
     device = captured.example[0].device
     return root.to(device).train()
 
@@ -287,16 +321,19 @@ def freeze_ranges(model: nn.Module) -> None:
 def freeze_batch_norm(model: nn.Module) -> None:
     """Let all batch norms keep their running statistics, and use them in training, from now on."""
     for module in model.modules():
-        if isinstance(module, Prepared):
-            module.batch_norm_frozen.fill_(True)
-            module._set_frozen(True)
+        if isinstance(module, Progress):
+            module.freeze()
 
 
 def integers(model: nn.Module, *inputs: Tensor) -> tuple[Tensor, ...]:
-    """The integer codes of the outputs in evaluation: exactly the engine's, int32, in torch's layout.
+    """The integer codes of the outputs in evaluation: exactly the engine's, int32, in torch's layout, outputs flattened.
 
     Raises ``InputError`` if the model is not a prepared one, or is training.
     """
-    if not isinstance(model, Prepared):
-        raise InputError(f"{type(model).__name__} is not a prepared network; make one with qat.prepare")
-    return model.codes(*inputs)
+    net = structure(model)
+    assert isinstance(model, Prepared)
+    if model.training:
+        raise InputError("codes exist in evaluation only; call eval() first")
+    check_inputs(net, inputs)
+    with torch.no_grad():
+        return tuple(_program(model, "codes")(model, *inputs))

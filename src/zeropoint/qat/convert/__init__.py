@@ -21,7 +21,7 @@ from zeropoint.qat.convert.proof import Proof, compare
 from zeropoint.qat.layers.convolution import Product
 from zeropoint.qat.layers.edges import Dropout
 from zeropoint.qat.layers.elementwise import Constant as ConstantLayer
-from zeropoint.qat.prepare import Prepared
+from zeropoint.qat.prepare import Prepared, layers, structure
 from zeropoint.qat.rewrite import CONTAINER, arguments, layer_of
 
 __all__ = ["Proof", "convert", "emit"]
@@ -31,7 +31,7 @@ class Recorder(fx.Interpreter):
     """Runs evaluation and keeps every value by its node."""
 
     def __init__(self, model: Prepared) -> None:
-        super().__init__(model, garbage_collect_values=False, graph=model.evaluation_graph())
+        super().__init__(model, garbage_collect_values=False, graph=structure(model).evaluation_graph())
 
     def record(self, inputs: tuple[Tensor, ...]) -> dict[fx.Node, Any]:
         """Node -> its value, for one batch."""
@@ -94,7 +94,7 @@ def emit(model: Prepared, inputs: tuple[Tensor, ...]) -> tuple[Graph, dict[fx.No
     """
     recorder = Recorder(model)
     known = recorder.record(tuple(x[:1] for x in inputs))
-    builder = Builder("int8" if model.scheme.signed else "uint8")
+    builder = Builder("int8" if structure(model).scheme.signed else "uint8")
     values: dict[fx.Node, Any] = {}
     proved: dict[fx.Node, Value] = {}
     outputs: list[int] = []
@@ -133,7 +133,7 @@ def _results(graph: fx.Graph) -> tuple[fx.Node, ...]:
 
 def _batches(model: Prepared, samples: Iterable[Any]) -> Iterator[tuple[Tensor, ...]]:
     """The inputs of each sample batch: a tensor, or a tuple whose first entries they are (labels are ignored)."""
-    count = len(model.meta_inputs)
+    count = len(structure(model).shapes)
     device = next(iter(model.buffers())).device
     for batch in [samples] if isinstance(samples, Tensor) else samples:
         inputs = (batch,) if isinstance(batch, Tensor) else tuple(batch)[:count]
@@ -160,8 +160,8 @@ def convert(model: nn.Module, samples: Iterable[Any] | Tensor | None = None, *, 
         QuantizationError: weights or ranges that are not finite, ranges never observed; names the layer.
         UnsupportedError: an operation that no integer kernel does; names the layer.
     """
-    if not isinstance(model, Prepared):
-        raise InputError(f"{type(model).__name__} is not a prepared network; make one with qat.prepare")
+    structure(model)
+    assert isinstance(model, Prepared)
     training = model.training
     model.eval()
     try:
@@ -175,7 +175,7 @@ def _convert(model: Prepared, samples: Iterable[Any] | Tensor | None, name: str)
     first = next(batches, None)
     if first is None or len(first[0]) == 0:
         raise ConversionError("no samples to prove the conversion with; pass samples=[batch, ...] of real inputs")
-    for layer_name, layer in model.layers().items():
+    for layer_name, layer in layers(model).items():
         if type(layer) not in EMIT and not isinstance(layer, ConstantLayer):
             raise UnsupportedError(f"{layer_name}: {type(layer).__name__} has no form in the graph")
     graph, proved, recorder = emit(model, first)

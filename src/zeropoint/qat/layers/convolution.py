@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zeropoint.arithmetic import QuantParams, quantize_multipliers
-from zeropoint.errors import QuantizationError
 from zeropoint.qat import fake_quantize, fold, integer
 from zeropoint.qat.layers.layer import Layer, code_bounds, finite
 
-_INT32 = 2**31 - 1
+_LARGEST_BIAS = 2.0**30
+"""Codes of a bias stay below: the sum of products still has room in int32."""
 
 
 @dataclass(frozen=True)
@@ -131,8 +131,7 @@ class Product(Layer):
     def integers(self, weight: Tensor, bias: Tensor | None = None, *bn: Tensor | None) -> IntegerProduct:
         """The integer parameters at the current weights and ranges; evaluation and conversion both take them from here.
 
-        Raises ``QuantizationError``, naming the layer: weights or ranges that are not finite, ranges never observed,
-        a bias beyond int32.
+        Raises ``QuantizationError``, naming the layer: weights or ranges that are not finite, ranges never observed.
         """
         return self.cached((weight, bias, *bn), lambda: self._integers(weight, bias, *bn))
 
@@ -147,19 +146,16 @@ class Product(Layer):
         )
         zero = int(zero_point.flatten()[0])
         scales = scale.cpu().numpy().astype(np.float64).reshape(-1)
-        accumulator_scale = x.scale * scales
         channels = len(weight)
+        if bias is not None:
+            finite(bias, f"{self.name}: the bias")
+            codes, scales = self._fit_bias(weight, codes, zero, scales, x.scale, float(bias.abs().max()))
+        accumulator_scale = x.scale * scales
         if bias is None:
             bias_codes = torch.zeros(channels, dtype=torch.int64, device=weight.device)
         else:
-            finite(bias, f"{self.name}: the bias")
             real = bias.detach().double() / torch.as_tensor(accumulator_scale, device=bias.device)
             rounded = torch.trunc(real + torch.copysign(torch.full_like(real, 0.5), real))
-            if bool((rounded.abs() > _INT32).any()):
-                raise QuantizationError(
-                    f"{self.name}: a bias of {float(bias.abs().max())} does not fit int32 at the step "
-                    f"{float(accumulator_scale.min())}; the input range or the weights are too small beside it"
-                )
             bias_codes = rounded.to(torch.int64)
         # The reference kernels round the product of two scales to float32 first, but not where int8 convolutions take it.
         product = accumulator_scale
@@ -189,6 +185,21 @@ class Product(Layer):
             high,
             centred.to(integer.exact_type(centred, largest)),
         )
+
+    def _fit_bias(
+        self, weight: Tensor, codes: Tensor, zero: int, scales: np.ndarray, x_scale: float, largest: float
+    ) -> tuple[Tensor, np.ndarray]:
+        """Coarser weight codes where the bias would not fit int32 at their step: there it drowns the products anyway."""
+        needed = np.float32(largest / (x_scale * _LARGEST_BIAS))
+        if not bool((scales < needed).any()):
+            return codes, scales
+        scales = np.maximum(scales.astype(np.float32), needed).astype(np.float64)
+        low, high = (-(2 ** (self.weight_bits - 1)) + 1, 2 ** (self.weight_bits - 1) - 1)
+        if not self.per_channel:
+            low, high = 0, 2**self.weight_bits - 1
+        steps = torch.as_tensor(scales, device=weight.device).reshape(-1, *(1,) * (weight.ndim - 1))
+        coarse = fake_quantize.round_half_away(weight.double() / steps) + zero
+        return coarse.clamp(low, high).to(torch.int32), scales
 
     def _codes(self, x: Tensor, p: IntegerProduct) -> Tensor:
         acc = integer.convolve(x - p.x.zero_point, p.centred, self.conv or F.linear, p.centred.dtype)
