@@ -49,9 +49,37 @@ inline __m512i rescaled(__m512i x, const Rescale &r) {
     return _mm512_mask_sub_epi32(floor, up, floor, _mm512_set1_epi32(-1));
 }
 
-// rescaled, then the zero point (modulo 2^32) and the clamp.
-inline __m512i requantized(__m512i x, const Rescale &r, __m512i zero_point, __m512i low, __m512i high) {
-    return _mm512_min_epi32(_mm512_max_epi32(_mm512_add_epi32(rescaled(x, r), zero_point), low), high);
+// The second profile of fixedpoint.h (x M exactly, rounded once) for eight values of int64, |x| <= 2^31.
+inline __m512i eight_rescaled_exactly(__m512i x, __m512i multiplier, __m512i multiplier_low, __m512i places) {
+    const __m512i one = _mm512_set1_epi64(1), bits = _mm512_set1_epi64(0x3fffff);
+    const __m512i size = _mm512_abs_epi64(x);
+    const __m512i low = _mm512_mul_epu32(size, multiplier_low);
+    __m512i high = _mm512_add_epi64(_mm512_mul_epu32(size, multiplier), _mm512_srli_epi64(low, 22));
+    // Half of the last of 53 places, where the product has more of them.
+    const __m512i length = _mm512_sub_epi64(_mm512_set1_epi64(64), _mm512_lzcnt_epi64(_mm512_srli_epi64(high, 32)));
+    const __m512i half_place = _mm512_sllv_epi64(one, length);
+    const __mmask8 longer = _mm512_test_epi64_mask(_mm512_srli_epi64(high, 31), _mm512_set1_epi64(-1));
+    high = _mm512_mask_add_epi64(high, longer, high, _mm512_srli_epi64(_mm512_add_epi64(_mm512_and_si512(low, bits), half_place), 22));
+    const __m512i half = _mm512_sllv_epi64(one, _mm512_sub_epi64(places, one));
+    const __m512i whole = _mm512_srlv_epi64(_mm512_add_epi64(high, half), places);
+    const __mmask8 negative = _mm512_movepi64_mask(x);
+    const __m512i limit = _mm512_mask_mov_epi64(_mm512_set1_epi64(INT32_MAX), negative, _mm512_set1_epi64(int64_t{1} << 31));
+    const __m512i limited = _mm512_min_epu64(whole, limit);
+    return _mm512_mask_sub_epi64(limited, negative, _mm512_setzero_si512(), limited);
+}
+
+// Sixteen of them. multiplier in [0, 2^31), multiplier_low in [0, 2^22), places = 31 - shift in [1, 62].
+inline __m512i rescaled_exactly(__m512i x, __m512i multiplier, __m512i multiplier_low, __m512i places) {
+    const auto left = [](__m512i v) { return _mm512_cvtepi32_epi64(_mm512_castsi512_si256(v)); };
+    const auto right = [](__m512i v) { return _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64(v, 1)); };
+    const __m512i a = eight_rescaled_exactly(left(x), left(multiplier), left(multiplier_low), left(places));
+    const __m512i b = eight_rescaled_exactly(right(x), right(multiplier), right(multiplier_low), right(places));
+    return _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi64_epi32(a)), _mm512_cvtepi64_epi32(b), 1);
+}
+
+// The end of S6: the zero point (modulo 2^32) and the clamp.
+inline __m512i offset_and_clamped(__m512i scaled, __m512i zero_point, __m512i low, __m512i high) {
+    return _mm512_min_epi32(_mm512_max_epi32(_mm512_add_epi32(scaled, zero_point), low), high);
 }
 
 }  // namespace

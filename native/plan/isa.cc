@@ -31,8 +31,8 @@ std::uint32_t detect_cpu_features() {
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 0;
     const bool ymm_saved = (xcr0 & 0x06) == 0x06, zmm_saved = (xcr0 & 0xE6) == 0xE6;
     if (ymm_saved && ((b >> 5) & 1u)) found |= kAvx2;
-    const bool f = (b >> 16) & 1u, dq = (b >> 17) & 1u, bw = (b >> 30) & 1u, vl = (b >> 31) & 1u;
-    if (zmm_saved && f && dq && bw && vl) {
+    const bool f = (b >> 16) & 1u, dq = (b >> 17) & 1u, cd = (b >> 28) & 1u, bw = (b >> 30) & 1u, vl = (b >> 31) & 1u;
+    if (zmm_saved && f && cd && dq && bw && vl) {
         found |= kAvx512;
         if ((c >> 11) & 1u) found |= kAvx512Vnni;
     }

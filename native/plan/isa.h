@@ -14,7 +14,7 @@ enum class Isa : int { portable = 0, avx2 = 1, avx512vnni = 2 };
 
 enum CpuFeature : std::uint32_t {
     kAvx2 = 1u << 0,
-    kAvx512 = 1u << 1,      // F, BW, DQ and VL together; every CPU with VNNI has them
+    kAvx512 = 1u << 1,      // F, CD, BW, DQ and VL together; every CPU with VNNI has them
     kAvx512Vnni = 1u << 2,
 };
 

@@ -145,6 +145,14 @@ void fully_connected_case(std::uint64_t seed, std::int32_t rows, std::int32_t k,
     const Rescaling rescaling(random, channels);
     p.multiplier = rescaling.multiplier.data();
     p.shift = rescaling.shift.data();
+    std::vector<std::int32_t> low(static_cast<std::size_t>(channels)), exact = rescaling.multiplier;
+    if (random.between(0, 1)) {  // the exact profile, whose multipliers are never negative
+        const std::int32_t corners[] = {0, 1, 1 << 21, (1 << 22) - 1};
+        for (auto &v : low) v = random.between(0, 3) ? random.between(0, (1 << 22) - 1) : random.one_of(corners);
+        for (auto &m : exact) m = m < 0 ? (m == INT32_MIN ? 0 : -m) : m;
+        p.multiplier = exact.data();
+        p.multiplier_low = low.data();
+    }
     const auto x = bytes(random, std::int64_t{rows} * k), w = bytes(random, std::int64_t{channels} * k);
     const auto bias = biases(random, channels);
     compare("fully_connected", &p, {x.data(), w.data(), random.between(0, 2) ? bias.data() : nullptr}, std::int64_t{rows} * channels,

@@ -25,8 +25,8 @@ inline void block_of_channels(const int8_t *const *taps, int64_t pairs, int64_t 
     }
     const Rescale r0 = make_rescale(_mm512_loadu_si512(table + 128), _mm512_loadu_si512(table + 256), _mm512_loadu_si512(table + 384));
     const Rescale r1 = make_rescale(_mm512_loadu_si512(table + 192), _mm512_loadu_si512(table + 320), _mm512_loadu_si512(table + 448));
-    sum0 = requantized(sum0, r0, common.zero_point, common.low, common.high);
-    sum1 = requantized(sum1, r1, common.zero_point, common.low, common.high);
+    sum0 = offset_and_clamped(rescaled(sum0, r0), common.zero_point, common.low, common.high);
+    sum1 = offset_and_clamped(rescaled(sum1, r1), common.zero_point, common.low, common.high);
     // Packing two int32 vectors works within lanes as well, and so undoes the interleaving.
     const __m256i codes = _mm512_cvtepi16_epi8(_mm512_packs_epi32(sum0, sum1));
     if (mask == ~__mmask32{0}) {

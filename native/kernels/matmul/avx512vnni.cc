@@ -130,15 +130,18 @@ MultiplyFunction multiply_function(int64_t rows) {
 
 // Sixteen channels' columns of a panel, and what is common to all.
 struct Finish {
-    __m512i bias[2], zero_point, low, high;
+    __m512i bias[2], multiplier_low[2], zero_point, low, high;
     Rescale rescale[2];
+    bool exact;
 
     Finish(const MatmulShape &s, const uint8_t *table) {
         for (int v = 0; v < 2; ++v) {
             const uint8_t *at = table + 64 * v;
             bias[v] = _mm512_loadu_si512(at);
+            multiplier_low[v] = _mm512_loadu_si512(at + 16 * kPanel);
             rescale[v] = make_rescale(_mm512_loadu_si512(at + 4 * kPanel), _mm512_loadu_si512(at + 8 * kPanel), _mm512_loadu_si512(at + 12 * kPanel));
         }
+        exact = s.multiplier_low != nullptr;
         zero_point = _mm512_set1_epi32(s.output_zero_point);
         low = _mm512_set1_epi32(s.clamp_min);
         high = _mm512_set1_epi32(s.clamp_max);
@@ -146,7 +149,9 @@ struct Finish {
 
     __m128i codes(const int32_t *sums, int v, __m512i row_correction) const {
         const __m512i sum = _mm512_sub_epi32(_mm512_add_epi32(_mm512_loadu_si512(sums + 16 * v), bias[v]), row_correction);
-        return _mm512_cvtepi32_epi8(requantized(sum, rescale[v], zero_point, low, high));
+        const __m512i scaled = exact ? rescaled_exactly(sum, rescale[v].multiplier, multiplier_low[v], rescale[v].right)
+                                     : rescaled(sum, rescale[v]);
+        return _mm512_cvtepi32_epi8(offset_and_clamped(scaled, zero_point, low, high));
     }
 };
 

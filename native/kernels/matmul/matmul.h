@@ -9,7 +9,7 @@
 //
 // Packed weights: one panel per 32 channels of a group, a panel being
 //   weights     int8 [k / 4][32][4]      four consecutive k of one channel side by side, zero-filled
-//   bias, multiplier, left shift, right shift     int32 [4][32]
+//   bias, multiplier, left shift, right shift, multiplier_low     int32 [5][32]
 // A convolution is the same product over rows that are gathered from the image, a block of rows at a time, into
 // per-thread scratch. A work unit is one block of rows times one panel; the units of a block follow each other, so
 // a thread gathers each block about once.
@@ -29,25 +29,25 @@ struct MatmulShape {
     int64_t rows;
     int32_t k, channels, groups;  // channels of one group
     int32_t input_zero_point, weight_zero_point, output_zero_point, clamp_min, clamp_max;
-    const int32_t *multiplier, *shift;
+    const int32_t *multiplier, *shift, *multiplier_low;  // the last: NULL, or M is exact and rounded once
 
     int64_t k_padded() const { return (static_cast<int64_t>(k) + 3) / 4 * 4; }
     int64_t panels_per_group() const { return (channels + kPanel - 1) / kPanel; }
     int64_t panels() const { return panels_per_group() * groups; }
     int64_t blocks() const { return (rows + kBlockRows - 1) / kBlockRows; }
-    int64_t panel_bytes() const { return k_padded() * kPanel + 4 * kPanel * 4; }
+    int64_t panel_bytes() const { return k_padded() * kPanel + 5 * kPanel * 4; }
     // Row corrections, the gathered rows, and room for a whole vector behind the last one.
     int64_t scratch_bytes() const { return kBlockRows * 4 + kBlockRows * k_padded() + 128; }
 };
 
 inline MatmulShape matmul_shape(const zp_conv_2d_params &p) {
     return {static_cast<int64_t>(p.batch) * p.out_h * p.out_w, p.kernel_h * p.kernel_w * (p.in_c / p.groups), p.out_c / p.groups,
-            p.groups, p.input_zero_point, p.weight_zero_point, p.output_zero_point, p.clamp_min, p.clamp_max, p.multiplier, p.shift};
+            p.groups, p.input_zero_point, p.weight_zero_point, p.output_zero_point, p.clamp_min, p.clamp_max, p.multiplier, p.shift, nullptr};
 }
 
 inline MatmulShape matmul_shape(const zp_fully_connected_params &p) {
     return {p.rows, p.in_features, p.out_features, 1, p.input_zero_point, p.weight_zero_point, p.output_zero_point, p.clamp_min,
-            p.clamp_max, p.multiplier, p.shift};
+            p.clamp_max, p.multiplier, p.shift, p.multiplier_low};
 }
 
 // Registry functions; `params` is the operation's struct.

@@ -15,10 +15,12 @@ static void pack_channel(const MatmulShape &s, const int8_t *weights, const int3
     const uint32_t zero_points = static_cast<uint32_t>(s.k) * lifted * static_cast<uint32_t>(s.weight_zero_point);
     const uint32_t folded = (bias ? static_cast<uint32_t>(bias[channel]) : 0u) - lifted * column_sum + zero_points;
     const int32_t shift = s.shift[channel];
-    const uint32_t columns[4] = {folded, static_cast<uint32_t>(s.multiplier[channel]), static_cast<uint32_t>(shift > 0 ? shift : 0),
-                                 static_cast<uint32_t>(shift < 0 ? -shift : 0)};
+    // With an exact multiplier the only shift is to the right, by all the places behind the point.
+    const int32_t right = s.multiplier_low ? 31 - shift : (shift < 0 ? -shift : 0);
+    const uint32_t columns[5] = {folded, static_cast<uint32_t>(s.multiplier[channel]), static_cast<uint32_t>(shift > 0 ? shift : 0),
+                                 static_cast<uint32_t>(right), s.multiplier_low ? static_cast<uint32_t>(s.multiplier_low[channel]) : 0u};
     uint8_t *table = panel + s.k_padded() * kPanel;
-    for (int64_t c = 0; c < 4; ++c) memcpy(table + (c * kPanel + lane) * 4, &columns[c], 4);
+    for (int64_t c = 0; c < 5; ++c) memcpy(table + (c * kPanel + lane) * 4, &columns[c], 4);
 }
 
 static void pack(const MatmulShape &s, const void *const *inputs, void *packed) {
@@ -36,17 +38,11 @@ static bool accepts(const MatmulShape &s) {
     return (s.groups == 1 || s.channels >= 4) && s.blocks() * s.panels() <= INT32_MAX && s.k_padded() <= (1 << 24);
 }
 
-// These kernels round twice; a fully connected layer that asks for the exact product stays with the portable one.
-static bool rounds_twice(const zp_conv_2d_params &) { return true; }
-static bool rounds_twice(const zp_fully_connected_params &p) { return p.multiplier_low == nullptr; }
-
 #define ZP_MATMUL_FUNCTIONS(op)                                                                                     \
     static MatmulShape op##_shape(const void *params) {                                                            \
         return matmul_shape(*static_cast<const zp_##op##_params *>(params));                                       \
     }                                                                                                              \
-    bool zp_##op##_matmul_accepts(const void *params) {                                                            \
-        return rounds_twice(*static_cast<const zp_##op##_params *>(params)) && accepts(op##_shape(params));        \
-    }                                                                                                              \
+    bool zp_##op##_matmul_accepts(const void *params) { return accepts(op##_shape(params)); }                      \
     size_t zp_##op##_matmul_packed_bytes(const void *params) {                                                     \
         return static_cast<size_t>(op##_shape(params).panels() * op##_shape(params).panel_bytes());                \
     }                                                                                                              \

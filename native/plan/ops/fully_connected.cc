@@ -20,7 +20,11 @@ void prepare_fully_connected(StepReader &step, Prepared &out) {
         step.expect_sizes(step.input(2), {p.out_features}, "(out_features)");
     }
     step.rescaling(p.out_features, out.params, &p.multiplier, &p.shift);
-    if (step.has("multiplier_low")) p.multiplier_low = out.params.keep(step.array("multiplier_low", p.out_features, 0, (1 << 22) - 1));
+    if (step.has("multiplier_low")) {
+        // The exact profile takes M as it comes from a double: a 31-bit multiplier and 22 more bits.
+        step.array("multiplier", p.out_features, 0, INT32_MAX);
+        p.multiplier_low = out.params.keep(step.array("multiplier_low", p.out_features, 0, (1 << 22) - 1));
+    }
     out.units = product({p.rows, p.out_features});
     out.work = product({p.rows, p.out_features, p.in_features});
 }

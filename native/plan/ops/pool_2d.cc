@@ -23,7 +23,7 @@ void prepare_pool_2d(StepReader &step, Prepared &out) {
     expect_no_empty_window(step, "pad_top", p.in_h, p.out_h, p.kernel_h, p.stride_h, p.pad_top);
     expect_no_empty_window(step, "pad_left", p.in_w, p.out_w, p.kernel_w, p.stride_w, p.pad_left);
     const std::int64_t window = product({p.kernel_h < p.in_h ? p.kernel_h : p.in_h, p.kernel_w < p.in_w ? p.kernel_w : p.in_w});
-    step.require(window <= INT32_MAX / 256, "kernel_h", "times kernel_w is too big a window for a 32-bit sum");
+    step.require(window <= INT32_MAX / 512, "kernel_h", "times kernel_w is too big a window for a 32-bit sum");
     step.expect_sizes(step.input(0), {p.batch, p.in_h, p.in_w, p.channels}, "(batch, in_h, in_w, channels)");
     step.expect_sizes(step.output(0), {p.batch, p.out_h, p.out_w, p.channels}, "(batch, out_h, out_w, channels)");
     out.units = product({p.batch, p.out_h});
