@@ -105,9 +105,9 @@ def interpreter(content: bytes, resolver: str = "BUILTIN_REF") -> Any:
     return made
 
 
-def evaluate(graph: Graph, *inputs: np.ndarray, resolver: str = "BUILTIN_REF") -> list[np.ndarray]:
-    """The graph's outputs under LiteRT's reference kernels."""
-    made = interpreter(build(graph), resolver)
+def evaluate(model: Graph | bytes, *inputs: np.ndarray, resolver: str = "BUILTIN_REF") -> list[np.ndarray]:
+    """The outputs of a graph, or of a file's bytes, under LiteRT's reference kernels."""
+    made = interpreter(build(model) if isinstance(model, Graph) else model, resolver)
     for detail, value in zip(made.get_input_details(), inputs, strict=True):
         made.set_tensor(detail["index"], value)
     made.invoke()

@@ -221,7 +221,7 @@ def _int16(x: np.ndarray) -> np.ndarray:
 
 
 def _rounding_shift16(x: np.ndarray, exponent: int) -> np.ndarray:
-    """The rounding right shift on 16-bit words. From 16 bits on, the kernel's 16-bit mask of the bits that are shifted out
+    """The rounding right shift on 16-bit words. From 16 bits on, the kernel's 16-bit mask of the bits shifted out
     is all ones, and what it computes then is the sign: 1 for 0 and above, -1 below."""
     if exponent >= 16:
         return np.where(x >= 0, 1, -1)

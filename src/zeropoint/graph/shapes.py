@@ -155,8 +155,10 @@ class _Inference:
         if op.kind == "transpose_conv":
             return self._scaled_operand(call, 0, call.value(0, "output shape"))
         if op.kind == "broadcast_to":
-            target = call.value(1, "shape")
-            return self._scaled_operand(call, 1, target) if len(target) == len(call.shape(0)) else op
+            target, old = call.value(1, "shape"), self.graph.tensors[op.inputs[0]].shape
+            if len(target) != len(old) or target[0] != old[0]:
+                call.fail("it repeats along dimension 0, the batch; run this network at the batch it was made for")
+            return self._scaled_operand(call, 1, target)
         if _mixes_samples(call, [i in self.batched for i in op.inputs]):
             call.fail("it combines samples along dimension 0; run this network at the batch it was made for")
         return op
