@@ -62,8 +62,6 @@ def run_conv(portable: Portable, rng: np.random.Generator, dtype: str, shape: tu
 @pytest.mark.parametrize("dtype", ["uint8", "int8"])
 @pytest.mark.parametrize("shape", CONVS, ids=str)
 def test_convolution(portable: Portable, dtype: str, shape: tuple) -> None:
-    if dtype == "uint8" and shape[-1] > 1:
-        pytest.skip("LiteRT's uint8 reference has no grouped convolution")
     rng = np.random.default_rng(CONVS.index(shape))
     pixels = shape[0] * shape[1] * shape[2] * shape[4]
     for case in range(8):
