@@ -194,7 +194,7 @@ private:
         if (const nb::object flip = get(d, "flip"); !flip.is_none()) t.flip = nb::cast<bool>(flip);
         if (const nb::object data = get(d, "data"); !data.is_none()) {
             Array array;
-            if (!nb::try_cast(data, array)) throw zp::PlanError(who + " 'data' has to be a C-contiguous NumPy array");
+            if (!nb::try_cast(data, array)) throw zp::PlanError(who + " 'data' has to be a NumPy array");
             if (array.dtype() != type_of(t.dtype).dlpack) throw zp::PlanError(who + " 'data' is not of its type " + type_of(t.dtype).name);
             if (shape_of(array) != t.shape)
                 throw zp::PlanError(who + " 'data' has shape " + shape_text(shape_of(array)) + ", not " + shape_text(t.shape));
@@ -229,7 +229,7 @@ private:
     static Array checked_input(nb::handle value, const zp::TensorSpec &tensor) {
         const auto &type = type_of(outer_dtype(tensor));
         Array array;
-        if (!nb::try_cast(value, array)) throw zp::ArgumentError("input '" + tensor.name + "' has to be a C-contiguous NumPy array");
+        if (!nb::try_cast(value, array)) throw zp::ArgumentError("input '" + tensor.name + "' has to be a NumPy array");
         if (array.dtype() != type.dlpack) throw zp::ArgumentError("input '" + tensor.name + "' has to be " + type.name);
         if (shape_of(array) != tensor.shape)
             throw zp::ArgumentError("input '" + tensor.name + "' has to have shape " + shape_text(tensor.shape) + ", has " +

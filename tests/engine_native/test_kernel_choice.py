@@ -1,0 +1,91 @@
+"""Forced instruction sets give the portable kernels' integers over many shapes, and say that they ran."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from planner_programs import Program, engine, rescaling
+
+FAST = engine.isas_supported()[1:]
+SIZES = [1, 3, 4, 5, 15, 16, 17, 31, 32, 33, 48, 63, 64, 65]
+
+
+def dense(rng: np.random.Generator, rows: int, k: int, n: int, exact: bool) -> Program:
+    p = Program()
+    x = p.tensor("x", (rows, k))
+    w = p.constant("w", rng.integers(-128, 128, (n, k), dtype=np.int8))
+    b = p.constant("b", rng.integers(-3000, 3000, n, dtype=np.int32))
+    y = p.tensor("y", (rows, n))
+    attrs: dict[str, Any] = {"rows": rows, "in_features": k, "out_features": n}
+    attrs |= {"input_zero_point": int(rng.choice([-128, 0, 127])), "weight_zero_point": int(rng.choice([-128, 0, 127]))}
+    attrs |= rescaling(rng, n)
+    if exact:
+        attrs["multiplier_low"] = rng.integers(0, 1 << 22, n).astype(np.int32)
+    p.step("fully_connected", [x, w, b], [y], **attrs)
+    p.inputs, p.outputs = [x], [y]
+    return p
+
+
+def window(rng: np.random.Generator) -> dict[str, Any]:
+    return {
+        "batch": 1, "in_h": 6, "in_w": 5, "out_h": int(rng.integers(1, 7)), "out_w": int(rng.integers(1, 6)),
+        "kernel_h": int(rng.integers(1, 4)), "kernel_w": int(rng.integers(1, 4)),
+        "stride_h": int(rng.integers(1, 3)), "stride_w": int(rng.integers(1, 3)),
+        "dilation_h": 1, "dilation_w": int(rng.integers(1, 3)),
+        "pad_top": int(rng.integers(0, 2)), "pad_left": int(rng.integers(0, 2)),
+    }  # fmt: skip
+
+
+def spatial(rng: np.random.Generator, in_c: int, out_c: int, depthwise: bool) -> Program:
+    p = Program()
+    at = window(rng)
+    x = p.tensor("x", (1, 6, 5, in_c))
+    shape = (1, at["kernel_h"], at["kernel_w"], in_c) if depthwise else (out_c, at["kernel_h"], at["kernel_w"], in_c)
+    out_c = in_c if depthwise else out_c
+    w = p.constant("w", rng.integers(-128, 128, shape, dtype=np.int8))
+    y = p.tensor("y", (1, at["out_h"], at["out_w"], out_c))
+    more: dict[str, Any] = {"depth_multiplier": 1} if depthwise else {"groups": 1}
+    more |= {"input_zero_point": int(rng.choice([-128, 0, 127])), "weight_zero_point": int(rng.choice([-128, 0, 127]))}
+    op = "depthwise_conv_2d" if depthwise else "conv_2d"
+    p.step(op, [x, w, -1], [y], in_c=in_c, out_c=out_c, **at, **more, **rescaling(rng, out_c))
+    p.inputs, p.outputs = [x], [y]
+    return p
+
+
+@pytest.mark.skipif(not FAST, reason="this build or CPU has the portable kernels only")
+@pytest.mark.parametrize("kind", ["dense", "dense_exact", "conv_2d", "depthwise_conv_2d"])
+def test_fast_kernels_equal_the_portable_ones(kind: str) -> None:
+    rng = np.random.default_rng(len(kind))
+    compared = 0
+    for case in range(60):
+        a, b = (int(v) for v in rng.choice(SIZES, 2))
+        if kind.startswith("dense"):
+            program = dense(rng, int(rng.integers(1, 15)), a, b, kind == "dense_exact")
+        else:
+            program = spatial(rng, a, b, kind == "depthwise_conv_2d")
+        x = rng.integers(-128, 128, program.tensors[0]["shape"], dtype=np.int8)
+        expected = program.plan(isa="portable").run([x])[0]
+        for isa in FAST:
+            plan = program.plan(isa=isa)
+            assert plan.steps()[0]["isa"] == isa
+            assert plan.steps()[0]["kernel"] == f"{program.steps[0]['op']}_s8_{isa}"
+            assert np.array_equal(plan.run([x])[0], expected), (kind, case, program.steps[0]["attrs"])
+            compared += expected.size
+    assert compared > 1000
+
+
+def test_weights_that_are_computed_stay_with_the_portable_kernel(rng: np.random.Generator) -> None:
+    """There is nothing to pack at planning time."""
+    program = dense(rng, 3, 16, 16, False)
+    program.tensors[1]["data"] = None
+    program.inputs = [0, 1]
+    plan = program.plan()
+    assert plan.steps()[0]["kernel"] == "fully_connected_s8_portable"
+    w = rng.integers(-128, 128, (16, 16), dtype=np.int8)
+    x = rng.integers(-128, 128, (3, 16), dtype=np.int8)
+    computed = plan.run([x, w])[0]
+    program.tensors[1]["data"] = w
+    program.inputs = [0]
+    assert np.array_equal(program.plan().run([x])[0], computed)
