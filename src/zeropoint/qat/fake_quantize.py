@@ -46,7 +46,9 @@ class _Activation(torch.autograd.Function):
             ctx.save_for_backward(inside)
         if training:
             ends = torch.stack(torch.aminmax(y))  # of what came in: a clamp would hide an infinity
-            range.observe(*(ends if low is None and high is None else ends.clamp(low, high)))
+            if low is not None or high is not None:
+                ends = torch.where(ends.isfinite(), ends.clamp(low, high), ends)
+            range.observe(ends[0], ends[1])
         scale, zero_point, qmin, qmax = range.affine()
         quantized = quantize_dequantize(clamped, scale, zero_point, qmin, qmax)
         if not training or range.frozen or range.delay == 0:

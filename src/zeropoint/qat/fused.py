@@ -29,7 +29,7 @@ _NO_NORM = (0, 0, 0, 0, 0, 0.0)
 
 @cache
 def sweeps() -> Any:
-    """The extension module ``zeropoint._training``. Raises ``EngineError``, saying how to build it, if it is missing."""
+    """The extension module ``zeropoint._training``; ``EngineError``, saying how to build it, if it is missing."""
     try:
         return importlib.import_module("zeropoint._training")
     except ImportError as error:
@@ -96,6 +96,14 @@ def _range(range: Range) -> tuple[int, int, int, float, int, bool, bool, bool, i
     )
 
 
+def _changed(range: Range, bn: BatchNorm | None = None) -> None:
+    """Tell autograd, and whoever caches what follows from them, that the sweeps wrote into these buffers."""
+    tensors = [range.minimum, range.maximum, range.steps]
+    if bn is not None:
+        tensors += [bn.running_mean, bn.running_var]
+    torch.autograd.graph.increment_version(tensors)
+
+
 def _ends(low: float | None, high: float | None) -> tuple[float, float]:
     return -inf if low is None else low, inf if high is None else high
 
@@ -123,6 +131,8 @@ def _activate(
     )
     if not finite:
         range.refuse(least, most)
+    if training:
+        _changed(range)
 
 
 class Activation(torch.autograd.Function):
@@ -187,6 +197,8 @@ class Sum(torch.autograd.Function):
             )
             if not finite:
                 range.refuse(least, most)
+            if training:
+                _changed(range)
         ctx.save_for_backward(mask)
         ctx.stride = out.stride()
         return out
@@ -321,6 +333,7 @@ class FoldedConvolution(torch.autograd.Function):
             s = _dense(layer.conv(x, weight, None))
             batch, count = _moments(s, _shape(s), layer.name)
             sweeps().track(_norm(bn, bias), batch.data_ptr(), s.shape[1], count, bn.new_share())
+            _changed(layer.range, bn)
             del s  # its memory is the next convolution's output
         quantized, saved = _fold(weight, bias, bn, layer.bits, layer.per_channel, False, layer.name)
         y = _dense(layer.conv(x, quantized, bias if bn is None else saved[2]))
@@ -406,6 +419,7 @@ class NormalizedConvolution(torch.autograd.Function):
         )
         if not finite:
             layer.range.refuse(least, most)
+        _changed(layer.range, bn)
         ctx.save_for_backward(x, quantized, s, batch, saved, mask)
         ctx.layer, ctx.count, ctx.has_bias = layer, count, bias is not None
         return out
