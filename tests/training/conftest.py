@@ -39,8 +39,8 @@ def tiny_recipe(**train: object) -> Recipe:
     )
 
 
-def tiny_data() -> tuple[data.ImageArrays, data.ImageArrays]:
-    return data.digits("train").subset(64 * 7 + 5), data.digits("test").subset(100)
+def tiny_data() -> tuple[data.ImageDataset, data.ImageDataset]:
+    return data.first(data.digits("train"), 64 * 7 + 5), data.first(data.digits("test"), 100)
 
 
 def train_tiny(folder: Path, recipe: Recipe, **options: object) -> dict[str, Tensor]:

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import typer
 
+from zeropoint.cli.convert import convert
+from zeropoint.cli.demo import demo
+from zeropoint.cli.evaluation import evaluate
+from zeropoint.cli.inspect_model import inspect
+from zeropoint.cli.quantize import quantize
+from zeropoint.cli.run_model import run
 from zeropoint.cli.train import train
 
 app = typer.Typer(
@@ -22,6 +28,12 @@ def describe() -> None:
 
 
 app.command()(train)
+app.command()(quantize)
+app.command()(convert)
+app.command("eval")(evaluate)
+app.command()(run)
+app.command()(inspect)
+app.command()(demo)
 
 
 def invoke(arguments: list[str] | None) -> int:

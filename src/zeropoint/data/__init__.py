@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from zeropoint.data.augment import Augment, crop_and_flip, no_augment
 from zeropoint.data.cifar10 import CIFAR10_CLASSES, cifar10
-from zeropoint.data.dataset import ImageArrays, ImageDataset
+from zeropoint.data.dataset import ImageArrays, ImageDataset, first
 from zeropoint.data.digits import digits
 from zeropoint.data.folder import ImageFolder, image_folder
 from zeropoint.data.loader import Loader
@@ -28,6 +28,7 @@ __all__ = [
     "cifar10",
     "crop_and_flip",
     "digits",
+    "first",
     "image_folder",
     "no_augment",
     "open_dataset",

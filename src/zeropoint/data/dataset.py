@@ -52,6 +52,27 @@ class ImageArrays(Dataset[tuple[Tensor, int]]):
         chosen = torch.as_tensor(indices, dtype=torch.int64)
         return self.images[chosen], self.labels[chosen]
 
-    def subset(self, count: int) -> ImageArrays:
-        """The first ``count`` samples."""
-        return ImageArrays(self.images[:count], self.labels[:count], self.classes)
+
+class First(Dataset[tuple[Tensor, int]]):
+    """The first ``count`` samples of another data set."""
+
+    def __init__(self, source: ImageDataset, count: int) -> None:
+        self.source = source
+        self.count = count
+        self.classes = source.classes
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        if not 0 <= index < self.count:
+            raise IndexError(index)
+        return self.source[index]
+
+    def batch(self, indices: Sequence[int] | Tensor) -> tuple[Tensor, Tensor]:
+        return self.source.batch(indices)
+
+
+def first(dataset: ImageDataset, count: int | None) -> ImageDataset:
+    """The first ``count`` samples; all of them for ``None`` or where there are no more."""
+    return dataset if count is None or count >= len(dataset) else First(dataset, count)

@@ -26,8 +26,8 @@ class Loader:
     """Iterates (uint8 (N, C, H, W), int64 (N,)) batches of a data set.
 
     With ``shuffle`` each epoch has its own permutation and the last, smaller batch is dropped; without, all
-    samples come once in order. Under data-parallel training each of ``world`` ranks takes its own ``rank``-th
-    slice of every global batch of ``world * batch_size``. After an epoch ends the next iteration starts the next.
+    samples come once in order. Under data-parallel training each of ``world`` ranks takes every
+    ``world``-th sample of each global batch of ``world * batch_size``. After an epoch ends the next iteration starts the next.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Loader:
         while self.step < len(self):
             step = self.step
             indices = order[step * whole : (step + 1) * whole]
-            indices = indices[self.rank * self.batch_size : (self.rank + 1) * self.batch_size]
+            indices = indices[self.rank :: self.world]
             images, labels = self.dataset.batch(indices)
             generator = torch.Generator().manual_seed(_seed(self.seed, self.epoch, step + 1, self.rank))
             # Counted before the batch is handed out: whoever saves while working on it resumes after it.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zeropoint.training.checkpoint import Description, Loaded, load_model
-from zeropoint.training.evaluate import classifier, evaluate
+from zeropoint.training.evaluate import classifier, codes_of, evaluate
 from zeropoint.training.files import atomic_write
 from zeropoint.training.loop import CHECKPOINT, fit, make_description
 from zeropoint.training.pixels import Pixels
@@ -19,6 +19,7 @@ __all__ = [
     "TrainOptions",
     "atomic_write",
     "classifier",
+    "codes_of",
     "evaluate",
     "fit",
     "from_dict",

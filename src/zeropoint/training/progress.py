@@ -28,6 +28,7 @@ class EpochProgress(Callback):
             TimeRemainingColumn(),
             console=self.console,
             transient=True,
+            disable=not self.console.is_terminal,
         )
         self._bar.start()
         self._task = self._bar.add_task(self.label, total=int(trainer.num_training_batches))
