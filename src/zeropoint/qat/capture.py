@@ -57,12 +57,13 @@ _IN_PLACE = {
 class Captured:
     """A network as a graph: ``graph`` refers to tensors of ``root`` by their original dotted names.
 
-    ``train_spec`` and ``eval_spec`` are the trees of the outputs; ``eval_outputs`` says which of the graph's flat outputs are
+    ``model`` is the copy of the network that was captured; ``train_spec`` and ``eval_spec`` are the trees of the outputs; ``eval_outputs`` says which of the graph's flat outputs are
     the evaluation's, in its order. ``example`` are the (batched, at least 2) inputs that it was captured with.
     """
 
     graph: fx.Graph
     root: nn.Module
+    model: nn.Module
     train_spec: pytree.TreeSpec
     eval_spec: pytree.TreeSpec
     eval_outputs: tuple[int, ...]
@@ -255,7 +256,7 @@ def capture(model: nn.Module, example_inputs: Any) -> Captured:
     except Exception as error:
         path = _failing_module(error, root) or type(model).__name__
         raise CaptureError(f"the network itself fails on the example inputs, in {path!r}: {error}") from error
-    module, train_spec = _export(copy.deepcopy(root).train(), example)
+    module, train_spec = _export(root.train(), example)  # traced with fake tensors: `root`'s own stay as they are
     graph = _tidy(module)
     flat = fx.Graph()
     produced = flat.graph_copy(graph, {})
@@ -270,4 +271,4 @@ def capture(model: nn.Module, example_inputs: Any) -> Captured:
             f"{type(model).__name__} computes something else in eval() than its training form without dropout and with running "
             "statistics (a branch on self.training?); make both forms the same operations"
         )
-    return Captured(flat, module, train_spec, eval_spec, chosen, example)
+    return Captured(flat, module, root, train_spec, eval_spec, chosen, example)

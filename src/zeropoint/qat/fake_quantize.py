@@ -77,7 +77,7 @@ def activation(
     Raises ``QuantizationError``, naming the layer, for values that are not finite.
     """
     function = fused.Activation if fused.applies(y, range.minimum) else _Activation
-    return function.apply(y, range, low, high, training)  # type: ignore[no-any-return,no-untyped-call]
+    return function.apply(y, range, low, high, training)  # type: ignore[no-any-return]
 
 
 def add(
@@ -91,7 +91,7 @@ def add(
 ) -> Tensor:
     """`activation` of ``a + b``, which have one shape; the gradient goes to both. Fewer passes than two calls."""
     if a.shape == b.shape and fused.applies(a, b, range.minimum):
-        return fused.Sum.apply(a, b, range, low, high, training)  # type: ignore[no-any-return,no-untyped-call]
+        return fused.Sum.apply(a, b, range, low, high, training)  # type: ignore[no-any-return]
     return activation(a + b, range, low=low, high=high, training=training)
 
 
@@ -146,7 +146,7 @@ def weight(w: Tensor, *, bits: int = 8, per_channel: bool = False, axis: int = 0
         axis: the output-channel axis of ``w``.
     """
     _check_bits(bits)
-    return _Weight.apply(w, bits, per_channel, axis)  # type: ignore[no-any-return,no-untyped-call]
+    return _Weight.apply(w, bits, per_channel, axis)  # type: ignore[no-any-return]
 
 
 @torch.no_grad()

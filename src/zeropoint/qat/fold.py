@@ -303,7 +303,7 @@ def conv_bn_activation(
         normalized = bn is not None and batch_statistics and form == "one_convolution"
         function = fused.NormalizedConvolution if normalized else fused.FoldedConvolution
         gamma, beta = (None, None) if bn is None else (bn.weight, bn.bias)
-        return function.apply(x, weight, bias, gamma, beta, layer)  # type: ignore[no-any-return,no-untyped-call]
+        return function.apply(x, weight, bias, gamma, beta, layer)  # type: ignore[no-any-return]
 
     def quantize_weight(w: Tensor) -> Tensor:
         return fake_quantize.weight(w, bits=weight_bits, per_channel=per_channel, axis=1 if transposed else 0)

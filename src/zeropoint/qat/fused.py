@@ -151,7 +151,7 @@ class Activation(torch.autograd.Function):
         return out
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         return _masked(g, ctx.saved_tensors[0], ctx.stride), None, None, None, None
 
@@ -204,7 +204,7 @@ class Sum(torch.autograd.Function):
         return out
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         g = _masked(g, ctx.saved_tensors[0], ctx.stride)
         return g, g, None, None, None, None
@@ -344,7 +344,7 @@ class FoldedConvolution(torch.autograd.Function):
         return y
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, quantized, saved, mask = ctx.saved_tensors
         layer: Layer = ctx.layer
@@ -425,7 +425,7 @@ class NormalizedConvolution(torch.autograd.Function):
         return out
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         x, quantized, s, batch, saved, mask = ctx.saved_tensors
         layer: Layer = ctx.layer

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_PART = 1 << 18
+_PART = 1 << 15
 """Elements requantized at a time: the int64 temporaries of one part stay in the cache."""
 
 
@@ -30,19 +30,17 @@ def exact_type(weight: Tensor, largest_input: int) -> torch.dtype:
     return torch.float32 if bound < 1 << 24 else torch.float64
 
 
-def convolve(x: Tensor, weight: Tensor, conv: Callable[[Tensor, Tensor], Tensor], dtype: torch.dtype) -> Tensor:
+def convolve(x: Tensor, weight: Tensor, conv: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
     """``conv(x, weight)`` of integers, exactly, as a floating-point tensor holding integers.
 
     Args:
-        x: codes minus their zero point; padding with 0 is then padding with real 0.
-        weight: codes minus their zero point, of type ``dtype``.
+        x: codes minus their zero point (padding with 0 is then padding with real 0), of ``weight``'s type.
+        weight: codes minus their zero point, in the type of ``exact_type``.
         conv: a convolution or matrix product without bias.
-        dtype: from ``exact_type``.
     """
     # Autocast would compute in bfloat16, which holds no product of two codes.
     with torch.autocast(x.device.type, enabled=False):
-        y = conv(x.to(dtype), weight)
-    return y.round_()
+        return conv(x, weight).round_()
 
 
 def high_mul(x: Tensor, multiplier: Tensor | int) -> Tensor:
@@ -55,7 +53,7 @@ def rounding_shift(x: Tensor, exponent: Tensor | int) -> Tensor:
     if isinstance(exponent, int):
         if exponent == 0:
             return x
-        return (x + (x >> 63)).add_(1 << (exponent - 1)).bitwise_right_shift_(exponent)
+        return (x >> 63).add_(x).add_(1 << (exponent - 1)).bitwise_right_shift_(exponent)
     half = (torch.ones_like(exponent) << exponent) >> 1
     # Negative numbers are lowered by one first, so that their halves round down; not where nothing is shifted out.
     lowered = (x >> 63).mul_((exponent > 0).to(x.dtype)).add_(x)
@@ -72,25 +70,48 @@ def scaled(x: Tensor, multiplier: Tensor | int, shift: Tensor | int) -> Tensor:
     return rounding_shift(high_mul(x, multiplier), left - shift)
 
 
+def in_parts(compute: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
+    """``compute(*tensors)`` as int32, a few samples at a time on a CPU; all tensors have the batch first."""
+    largest = max(tensors, key=Tensor.numel)
+    count = len(largest)
+    rows = max(1, _PART * count // max(1, largest.numel()))
+    if largest.device.type != "cpu" or rows >= count or any(len(t) != count for t in tensors):
+        return compute(*tensors).to(torch.int32)
+    parts = zip(*(t.split(rows) for t in tensors), strict=True)
+    return torch.cat([compute(*part).to(torch.int32) for part in parts])
+
+
+def uniform(values: Tensor) -> Tensor | int:
+    """An integer where all entries are equal (per-tensor scales), which computes faster; else the tensor."""
+    first = int(values.flatten()[0])
+    return first if bool((values == first).all()) else values
+
+
 def requantize(
-    acc: Tensor, bias: Tensor | None, multiplier: Tensor, shift: Tensor, zero_point: int, low: int, high: int
+    acc: Tensor, bias: Tensor, multiplier: Tensor | int, shift: Tensor | int, zero_point: int, low: int, high: int
 ) -> Tensor:
     """Output codes ``clamp(zero_point + (acc + bias) * M, low, high)`` as int32 (S5, S6).
 
     Args:
-        acc: integers of any type and shape; ``bias``, ``multiplier``, ``shift`` are int64 and broadcast against it
-            without its first axis (shape ``(channels, 1, 1)`` or scalars).
+        acc: integers of any type, batch first; ``bias``, ``multiplier`` and ``shift`` are int64 and broadcast against a
+            sample, ``(channels, 1, 1)``, or integers.
     """
-    out = torch.empty(acc.shape, dtype=torch.int32, device=acc.device)
-    rows = max(1, _PART // max(1, acc[0].numel())) if acc.ndim and len(acc) else 1
-    if acc.device.type != "cpu":
-        rows = len(acc)
-    for part, target in zip(acc.split(rows), out.split(rows), strict=True):
+    right = isinstance(shift, int) and shift <= 0
+    # The bias and the first rounding's half join the product as one constant per channel.
+    constant = bias * multiplier + (1 << 30)
+
+    def compute(part: Tensor) -> Tensor:
         wide = part.to(torch.int64)
-        if bias is not None:
-            wide = wide + bias
-        target.copy_(scaled(wide, multiplier, shift).add_(zero_point).clamp_(low, high))
-    return out
+        if not right:
+            return scaled(wide + bias, multiplier, shift).add_(zero_point).clamp_(low, high)
+        value = wide.mul_(multiplier).add_(constant).bitwise_right_shift_(31)
+        exponent = -shift
+        if exponent and low < zero_point:  # below the zero point, halves round down; else the clamp hides them
+            value = (value >> 63).add_(value)
+        offset = (zero_point << exponent) + ((1 << exponent) >> 1)
+        return value.add_(offset).bitwise_right_shift_(exponent).clamp_(low, high)
+
+    return in_parts(compute, acc)
 
 
 def requantize_once(acc: Tensor, bias: Tensor, factor: Tensor, zero_point: int, low: int, high: int) -> Tensor:
@@ -118,18 +139,32 @@ def add(
 
     ``factors`` are the (multiplier, shift) of the two inputs and of the output.
     """
-    first = scaled((a.to(torch.int64) - zero_points[0]) << left_shift, *factors[0])
-    second = scaled((b.to(torch.int64) - zero_points[1]) << left_shift, *factors[1])
-    total = first - second if subtract else first + second
-    return scaled(total, *factors[2]).add_(zero_points[2]).clamp_(low, high).to(torch.int32)
+
+    def compute(a: Tensor, b: Tensor) -> Tensor:
+        first = scaled((a.to(torch.int64) - zero_points[0]) << left_shift, *factors[0])
+        second = scaled((b.to(torch.int64) - zero_points[1]) << left_shift, *factors[1])
+        total = first - second if subtract else first + second
+        return scaled(total, *factors[2]).add_(zero_points[2]).clamp_(low, high)
+
+    return _broadcasting(compute, a, b)
 
 
 def multiply(
     a: Tensor, b: Tensor, zero_points: tuple[int, int, int], factor: tuple[int, int], low: int, high: int
 ) -> Tensor:
     """Quantized product of codes, broadcasting (S9)."""
-    product = (a.to(torch.int64) - zero_points[0]) * (b.to(torch.int64) - zero_points[1])
-    return scaled(product, *factor).add_(zero_points[2]).clamp_(low, high).to(torch.int32)
+
+    def compute(a: Tensor, b: Tensor) -> Tensor:
+        product = (a.to(torch.int64) - zero_points[0]) * (b.to(torch.int64) - zero_points[1])
+        return scaled(product, *factor).add_(zero_points[2]).clamp_(low, high)
+
+    return _broadcasting(compute, a, b)
+
+
+def _broadcasting(compute: Callable[..., Tensor], a: Tensor, b: Tensor) -> Tensor:
+    if a.ndim != b.ndim or not a.ndim:
+        return compute(a, b).to(torch.int32)
+    return in_parts(compute, a, b)
 
 
 def average(total: Tensor, count: Tensor | int, low: int, high: int) -> Tensor:

@@ -207,23 +207,21 @@ def _program(model: Prepared, kind: str) -> Callable[..., Any]:
     return model._programs[kind]
 
 
-def _adopt(root: Prepared, captured: Captured, model: nn.Module) -> None:
-    """Copies of the float network's parameters and buffers under their names, and the constants of the capture."""
+def _adopt(root: Prepared, captured: Captured) -> None:
+    """The captured copy's parameters and buffers under their names, and the constants of the capture."""
+    model = captured.model
     taken = {CONTAINER} & {name.split(".")[0] for name in model.state_dict()}
     if taken:
         raise CaptureError(f"the network has a child named {taken.pop()!r}, where the layers go; rename it")
-    copies: dict[int, Tensor] = {}
     for name, tensor in model.named_parameters(remove_duplicate=False):
-        if id(tensor) not in copies:
-            copies[id(tensor)] = nn.Parameter(tensor.detach().clone(), requires_grad=tensor.requires_grad)
-        register(root, name, copies[id(tensor)])
+        register(root, name, tensor)
     transient = {
         f"{path}.{name}" if path else name
         for path, module in model.named_modules()
         for name in module._non_persistent_buffers_set
     }
     for name, buffer in model.named_buffers(remove_duplicate=False):
-        register(root, name, buffer.detach().clone(), persistent=name not in transient)
+        register(root, name, buffer, persistent=name not in transient)
     present = {name for name, _ in [*root.named_parameters(remove_duplicate=False), *root.named_buffers()]}
     for node in captured.graph.nodes:
         target = str(node.target)
@@ -288,7 +286,7 @@ def prepare(model: nn.Module, example_inputs: Any, scheme: AffineScheme, *, inpu
         examples = tuple(input.normalise(x) if isinstance(x, Tensor) else x for x in examples)
     captured = capture(model, examples)
     root = Prepared()
-    _adopt(root, captured, model)
+    _adopt(root, captured)
     rw = Rewriter(captured, root, scheme)
     placeholders = [n for n in captured.graph.nodes if n.op == "placeholder"]
     for i, node in enumerate(placeholders):

@@ -138,7 +138,7 @@ class Range(nn.Module):
     @property
     def qmax(self) -> int:
         """The largest code, ``qmin + 2^B - 1``."""
-        return self.qmin + 2**self.bits - 1
+        return self.qmin + (1 << self.bits) - 1
 
     @property
     def quantizing(self) -> bool:

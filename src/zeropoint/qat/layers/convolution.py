@@ -202,8 +202,10 @@ class Product(Layer):
         return coarse.clamp(low, high).to(torch.int32), scales
 
     def _codes(self, x: Tensor, p: IntegerProduct) -> Tensor:
-        acc = integer.convolve(x - p.x.zero_point, p.centred, self.conv or F.linear, p.centred.dtype)
+        centred = x.to(p.centred.dtype).sub_(p.x.zero_point)
+        acc = integer.convolve(centred, p.centred, self.conv or F.linear)
         if self.conv is None:
             return integer.requantize_once(acc, p.bias, p.factor, p.y.zero_point, p.low, p.high)
         bias, multiplier, shift = (t.reshape(-1, 1, 1) for t in (p.bias, p.multiplier, p.shift))
-        return integer.requantize(acc, bias, multiplier, shift, p.y.zero_point, p.low, p.high)
+        factor = integer.uniform(multiplier), integer.uniform(shift)
+        return integer.requantize(acc, bias, *factor, p.y.zero_point, p.low, p.high)
