@@ -52,7 +52,9 @@ def mutated(graph: Graph, rng: np.random.Generator) -> Graph:
         ops[j] = dataclasses.replace(op, outputs=(index,) * int(rng.integers(0, 3)))
     elif what == 8 and op.attrs:
         name = str(rng.choice(sorted(op.attrs)))
-        ops[j] = dataclasses.replace(op, attrs={**op.attrs, name: integer})
+        ops[j] = dataclasses.replace(
+            op, attrs={**op.attrs, name: [integer, "X", (1, integer), 0.5, True][int(rng.integers(5))]}
+        )
     elif what == 9:
         ops[j] = dataclasses.replace(op, attrs={}, inputs=op.inputs[: int(rng.integers(len(op.inputs) + 1))])
     elif what == 10:
@@ -88,4 +90,4 @@ def test_mutants_are_answered(name: str, flavour: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "flavour"), EVERY_CASE)
 def test_many_mutants_are_answered(name: str, flavour: str) -> None:
-    assert attack(name, flavour, 2, 1000) > 0
+    assert attack(name, flavour, 2, 400) > 0

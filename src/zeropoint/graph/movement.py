@@ -14,7 +14,7 @@ def reshape_target(c: Call) -> list[int]:
         return c.value(1, "shape")
     if "new_shape" not in c.op.attrs:
         c.fail("it has neither a shape input nor the attribute new_shape")
-    return [int(d) for d in c.op.attrs["new_shape"]]  # type: ignore[union-attr]
+    return c.integers("new_shape")
 
 
 def _reshape(c: Call) -> Sequence[Shape]:
@@ -36,7 +36,7 @@ def _reshape(c: Call) -> Sequence[Shape]:
 
 def _squeeze(c: Call) -> Sequence[Shape]:
     x = c.shape(0)
-    axes = {c.axis(int(a), len(x)) for a in c.attr("squeeze_dims", ())}
+    axes = {c.axis(a, len(x)) for a in c.integers("squeeze_dims")}
     for a in axes:
         if x[a] != 1:
             c.fail(f"dimension {a} of {list(x)} is not 1")
@@ -63,7 +63,7 @@ def _transpose(c: Call) -> Sequence[Shape]:
 
 def _concatenation(c: Call) -> Sequence[Shape]:
     shapes = [c.shape(i) for i in range(len(c.shapes))]
-    at = c.axis(int(c.attr("axis", 0)), len(shapes[0]))
+    at = c.axis(c.integer("axis", 0), len(shapes[0]))
     for s in shapes[1:]:
         if len(s) != len(shapes[0]) or any(
             i != at and d != e for i, (d, e) in enumerate(zip(s, shapes[0], strict=True))
@@ -76,13 +76,13 @@ def _pack(c: Call) -> Sequence[Shape]:
     shapes = [c.shape(i) for i in range(len(c.shapes))]
     if len(set(shapes)) != 1:
         c.fail(f"shapes differ: {', '.join(str(list(s)) for s in shapes)}")
-    at = c.axis(int(c.attr("axis", 0)), len(shapes[0]) + 1)
+    at = c.axis(c.integer("axis", 0), len(shapes[0]) + 1)
     return ((*shapes[0][:at], len(shapes), *shapes[0][at:]),)
 
 
 def _unpack(c: Call) -> Sequence[Shape]:
     x = c.shape(0)
-    at = c.axis(int(c.attr("axis", 0)), len(x))
+    at = c.axis(c.integer("axis", 0), len(x))
     if len(c.op.outputs) != x[at]:
         c.fail(f"{len(c.op.outputs)} outputs from {x[at]} slices of {list(x)}")
     return [x[:at] + x[at + 1 :]] * len(c.op.outputs)
@@ -129,7 +129,7 @@ def strided_ranges(c: Call) -> list[range | int | None]:
     x, spec = c.shape(0), [c.value(i, "begin, end and strides") for i in (1, 2, 3)]
     if len({len(s) for s in spec}) != 1:
         c.fail(f"begin, end and strides have lengths {[len(s) for s in spec]}")
-    masks = {n: int(c.attr(f"{n}_mask", 0)) for n in ("begin", "end", "ellipsis", "new_axis", "shrink_axis")}
+    masks = {n: c.integer(f"{n}_mask", 0) for n in ("begin", "end", "ellipsis", "new_axis", "shrink_axis")}
     if bool(c.attr("offset", False)):
         c.fail("ends given as offsets are not supported; write absolute ends")
     entries = len(spec[0])
@@ -174,8 +174,8 @@ def _strided_slice(c: Call) -> Sequence[Shape]:
 
 def _gather(c: Call) -> Sequence[Shape]:
     x, where = c.shape(0), c.shape(1)
-    at = c.axis(int(c.attr("axis", 0)), len(x))
-    batch = int(c.attr("batch_dims", 0))
+    at = c.axis(c.integer("axis", 0), len(x))
+    batch = c.integer("batch_dims", 0)
     batch += len(where) if batch < 0 else 0
     if not 0 <= batch <= min(at, len(where)) or x[:batch] != where[:batch]:
         c.fail(f"batch_dims {batch} of {list(x)} and {list(where)}")

@@ -52,8 +52,21 @@ class Call:
     def attr(self, name: str, default: Any) -> Any:
         return self.op.attrs.get(name, default)
 
+    def integer(self, name: str, default: int) -> int:
+        value = self.attr(name, default)
+        if not isinstance(value, int | np.integer):
+            self.fail(f"{name} = {value!r} is not an integer")
+        return int(value)
+
+    def integers(self, name: str) -> list[int]:
+        """A list attribute; empty where it is absent."""
+        value = self.attr(name, ())
+        if not isinstance(value, tuple | list) or not all(isinstance(v, int | np.integer) for v in value):
+            self.fail(f"{name} = {value!r} is not a list of integers")
+        return [int(v) for v in value]
+
     def positive(self, name: str, default: int = 1) -> int:
-        value = int(self.attr(name, default))
+        value = self.integer(name, default)
         if value < 1:
             self.fail(f"{name} = {value}, but it must be at least 1")
         return value
@@ -119,7 +132,7 @@ def _depthwise_conv_2d(c: Call) -> Sequence[Shape]:
     x, w = c.shape(0, 4), c.shape(1, 4)
     if w[0] != 1 or x[3] < 1 or w[3] % x[3]:
         c.fail(f"filter {list(w)} is not [1, h, w, multiple of the {x[3]} input channels]")
-    multiplier = int(c.attr("depth_multiplier", 0))
+    multiplier = c.integer("depth_multiplier", 0)
     if multiplier and multiplier != w[3] // x[3]:
         c.fail(f"depth_multiplier {multiplier}, but {x[3]} input channels and filter {list(w)} say {w[3] // x[3]}")
     _bias(c, 2, w[3])

@@ -254,7 +254,7 @@ def _mixes_samples(call: Call, batched: list[bool]) -> bool:
         return any(a % rank == 0 for a in call.value(1, "axis")) if rank else True
     if kind in ("concatenation", "pack", "unpack"):
         rank = len(call.shape(0)) + (kind == "pack")
-        return int(call.attr("axis", 0)) % rank == 0
+        return call.integer("axis", 0) % rank == 0
     if kind == "split":
         return call.value(0, "axis")[0] % len(call.shape(1)) == 0
     if kind == "split_v":
@@ -262,7 +262,7 @@ def _mixes_samples(call: Call, batched: list[bool]) -> bool:
     if kind == "expand_dims":
         return call.value(1, "axis")[0] % (len(call.shape(0)) + 1) == 0
     if kind == "squeeze":
-        axes = [int(a) % len(call.shape(0)) for a in call.attr("squeeze_dims", ())]
+        axes = [a % len(call.shape(0)) for a in call.integers("squeeze_dims")]
         return 0 in axes or (not axes and call.shape(0)[0] == 1)
     if kind == "transpose":
         return call.value(1, "permutation")[0] % len(call.shape(0)) != 0
@@ -273,7 +273,7 @@ def _mixes_samples(call: Call, batched: list[bool]) -> bool:
     if kind in ("softmax", "log_softmax", "l2_normalization", "topk_v2"):
         return len(call.shape(0)) < 2
     if kind == "gather":
-        return batched[0] and int(call.attr("axis", 0)) % len(call.shape(0)) == 0 and not call.attr("batch_dims", 0)
+        return batched[0] and call.integer("axis", 0) % len(call.shape(0)) == 0 and not call.attr("batch_dims", 0)
     if kind == "batch_matmul":
         return any(b and len(call.shape(i)) < 3 for i, b in enumerate(batched[:2]) if i or len(call.shape(1)) > 2)
     return kind in ("gather_nd", "custom")
