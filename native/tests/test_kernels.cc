@@ -228,9 +228,62 @@ void depthwise_conv_2d_case(std::uint64_t seed) {
                 list(p.batch, p.in_h, p.in_w, p.in_c, p.out_h, p.out_w, p.out_c, p.kernel_h, p.kernel_w, p.stride_h, p.stride_w));
 }
 
+void add_case(std::uint64_t seed) {
+    Random random(seed);
+    zp_add_params p{};
+    p.rank = 2;
+    p.shape[0] = random.between(1, 5);
+    p.shape[1] = random.between(1, 70);
+    const bool broadcast = random.between(0, 7) == 0;
+    p.stride1[0] = p.stride2[0] = p.shape[1];
+    p.stride1[1] = 1;
+    p.stride2[1] = broadcast ? 0 : 1;
+    const std::int32_t corners[] = {-128, 127, 0, 5};
+    p.input1_zero_point = random.one_of(corners);
+    p.input2_zero_point = random.one_of(corners);
+    p.output_zero_point = random.one_of(corners);
+    p.clamp_min = random.between(0, 2) ? -128 : random.between(-128, 0);
+    p.clamp_max = random.between(0, 2) ? 127 : random.between(p.clamp_min, 127);
+    const bool ordinary = random.between(0, 3) != 0;
+    p.left_shift = ordinary ? 20 : random.between(0, 30);
+    p.multiplier1 = any_multiplier(random, ordinary);
+    p.shift1 = ordinary ? -random.between(0, 5) : any_shift(random, false);
+    p.multiplier2 = any_multiplier(random, ordinary);
+    p.shift2 = ordinary ? -random.between(0, 5) : any_shift(random, false);
+    p.output_multiplier = any_multiplier(random, ordinary);
+    p.output_shift = ordinary ? -random.between(16, 21) : any_shift(random, false);
+    p.subtract = random.between(0, 1);
+    const std::int64_t n = std::int64_t{p.shape[0]} * p.shape[1];
+    const auto a = bytes(random, n), b = bytes(random, n);
+    compare("add", &p, {a.data(), b.data()}, n, n, seed, "add shape " + list(p.shape[0], p.shape[1]));
+}
+
+void pool_2d_case(std::uint64_t seed) {
+    Random random(seed);
+    zp_pool_2d_params p{};
+    random_window(random, p, 9);
+    const std::int32_t sizes[] = {1, 2, 3, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 128, 129};
+    p.channels = random.one_of(sizes);
+    p.code_offset = random.between(0, 1) ? 128 : 0;
+    if (random.between(0, 9) == 0) p.kernel_h = p.kernel_w = 60;  // a mean of many
+    // As the planner demands: every window touches the image.
+    p.pad_top = random.between(0, p.kernel_h - 1);
+    p.pad_left = random.between(0, p.kernel_w - 1);
+    p.out_h = random.between(1, (p.in_h - 1 + p.pad_top) / p.stride_h + 1);
+    p.out_w = random.between(1, (p.in_w - 1 + p.pad_left) / p.stride_w + 1);
+    p.clamp_min = random.between(0, 2) ? -128 : random.between(-128, 0);
+    p.clamp_max = random.between(0, 2) ? 127 : random.between(p.clamp_min, 127);
+    const auto x = bytes(random, std::int64_t{p.batch} * p.in_h * p.in_w * p.channels);
+    const std::int64_t size = std::int64_t{p.batch} * p.out_h * p.out_w * p.channels;
+    for (const char *op : {"average_pool_2d", "max_pool_2d"})
+        compare(op, &p, {x.data()}, size, std::int64_t{p.batch} * p.out_h, seed,
+                std::string(op) + " in out kernel stride pad " + list(p.in_h, p.in_w, p.channels, p.out_h, p.out_w, p.kernel_h,
+                                                                     p.kernel_w, p.stride_h, p.stride_w, p.pad_top, p.pad_left));
+}
+
 // The seed of a case says everything about it: kind in the last digits.
 void run_case(std::uint64_t seed) {
-    switch (seed % 4) {
+    switch (seed % 8) {
         case 0: {
             Random random(seed + 77);
             const std::int32_t ks[] = {1, 2, 3, 4, 5, 7, 8, 31, 32, 33, 63, 64, 65, 127, 128, 130, 257};
@@ -239,6 +292,8 @@ void run_case(std::uint64_t seed) {
             break;
         }
         case 1: depthwise_conv_2d_case(seed); break;
+        case 2: add_case(seed); break;
+        case 3: pool_2d_case(seed); break;
         default: conv_2d_case(seed); break;
     }
 }
@@ -254,8 +309,8 @@ int main(int argc, char **argv) {
     // Every count of rows and of channels around one tile, with both neighbours of it.
     std::uint64_t seed = 1;
     for (std::int32_t rows = 1; rows <= 13; ++rows)
-        for (std::int32_t channels = 1; channels <= 33; ++channels) fully_connected_case(4000000000u + 4 * seed++, rows, 1 + rows * 7 % 19, channels);
-    for (std::uint64_t i = 0; i < 6000; ++i) run_case(i);
+        for (std::int32_t channels = 1; channels <= 33; ++channels) fully_connected_case(8000000000u + 8 * seed++, rows, 1 + rows * 7 % 19, channels);
+    for (std::uint64_t i = 0; i < 9000; ++i) run_case(i);
     std::printf("%ld cases, %ld bytes equal, %ld cases with more than one output value\n", compared_cases, compared_bytes, changing_cases);
     const bool fast = zp::isas_supported(zp::detect_cpu_features()).size() > 1;
     CHECK(!fast || compared_cases > 3000);
