@@ -28,7 +28,8 @@ def real_multipliers(to: Lowering, x: int, w: int, y: int, channels: int, *, sin
     if w_scale.size not in (1, channels):
         raise GraphError(f"weights {to.tensor(w).name!r} have {w_scale.size} scales for {channels} output channels")
     if single_product and w_scale.size == 1:
-        product = (x_scale * w_scale).astype(np.float64)
+        with np.errstate(over="ignore", under="ignore"):  # a product beyond float32 is refused as not finite
+            product = (x_scale * w_scale).astype(np.float64)
     else:
         product = np.float64(x_scale) * w_scale.astype(np.float64)
     return np.broadcast_to(product / y_scale, (channels,))

@@ -83,7 +83,8 @@ def mul(op: Op, to: Lowering) -> None:
     """mul: one multiplier ``S1 S2 / S_y``, taken in float32 as the reference kernel takes it."""
     (a, b), y = op.inputs[:2], op.outputs[0]
     to.require_eight_bit(a, b, y)
-    multiplier, shift = quantize_multiplier(float(to.scale(a) * to.scale(b) / to.scale(y)))
+    with np.errstate(over="ignore", under="ignore"):  # a product beyond float32 is refused as not finite
+        multiplier, shift = quantize_multiplier(float(to.scale(a) * to.scale(b) / to.scale(y)))
     attrs: dict[str, AttrValue] = {
         **broadcast(to, a, b, y),
         "input1_zero_point": to.zero_point(a),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from zeropoint.arithmetic import round_half_away
 from zeropoint.engine.lower.lowering import Lowering, integer
 from zeropoint.engine.lower.movement import emit_copy, move, probe
 from zeropoint.engine.lower.tables import table_attrs
@@ -49,11 +50,15 @@ def _rescaled(to: Lowering, x: int, y: int) -> int:
             f"input {to.tensor(x).name!r} has another scale than the output: "
             "int8 concatenation shares one scale and zero point"
         )
-    ratio = to.scale(x) * (np.float32(1) / to.scale(y))
+    with np.errstate(over="ignore", under="ignore"):
+        ratio = to.scale(x) * (np.float32(1) / to.scale(y))
+    if not ratio < 2.0**22:
+        raise UnsupportedError(
+            f"the scale of input {to.tensor(x).name!r} is {ratio!r} times the output's: rescale it first"
+        )
     bias = np.float32(-to.own_zero_point(x)) * ratio
     value = np.arange(256, dtype=np.float32) * ratio + bias
-    steps = np.trunc(value + np.copysign(np.float32(0.5), value))  # halves away from zero
-    codes = np.clip(steps.astype(np.int64) + to.own_zero_point(y), 0, 255) - 128
+    codes = np.clip(round_half_away(value).astype(np.int64) + to.own_zero_point(y), 0, 255) - 128
     target = to.temporary(to.shape(x), x)
     to.step("table", [to.use(x)], [target], table_attrs(codes, to.shape(x)))
     return target

@@ -6,6 +6,7 @@ appends steps. It never sees uint8: that shift by 128 happens here and nowhere e
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -35,6 +36,14 @@ def integer(op: Op, name: str, default: int | None = None) -> int:
     if not isinstance(value, int):
         raise GraphError(f"attribute {name} is {value!r}: an integer is needed")
     return int(value)
+
+
+def real(op: Op, name: str, default: float | None = None) -> float:
+    """An operation's real attribute."""
+    value = op.attrs.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise GraphError(f"attribute {name} is {value!r}: a finite number is needed")
+    return float(value)
 
 
 def to_int8(codes: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 from zeropoint.arithmetic import softmax_params
 from zeropoint.arithmetic.resize import resize_bilinear_attrs, resize_nearest_neighbor_attrs
 from zeropoint.engine.lower.geometry import window
-from zeropoint.engine.lower.lowering import Lowering, integer
+from zeropoint.engine.lower.lowering import Lowering, integer, real
 from zeropoint.engine.program import AttrValue
 from zeropoint.errors import UnsupportedError
 from zeropoint.graph import Op
@@ -38,7 +38,7 @@ def softmax(op: Op, to: Lowering) -> None:
             f"softmax writes scale {to.scale(y)!r}, zero point {to.own_zero_point(y)}: "
             "8-bit softmax has scale 1/256 and the zero point at the type's lowest code"
         )
-    multiplier, left_shift, diff_min = softmax_params(float(str(op.attrs.get("beta", 1.0))), float(to.scale(x)))
+    multiplier, left_shift, diff_min = softmax_params(real(op, "beta", 1.0), float(to.scale(x)))
     depth = to.shape(x)[-1]
     attrs: dict[str, AttrValue] = {
         "rows": int(np.prod(to.shape(x))) // depth,

@@ -6,7 +6,7 @@ import numpy as np
 
 from zeropoint.arithmetic import multiply_by_quantized_multiplier, quantize_multiplier
 from zeropoint.arithmetic.tables import table_kinds, unary_table
-from zeropoint.engine.lower.lowering import Lowering, to_int8
+from zeropoint.engine.lower.lowering import Lowering, real, to_int8
 from zeropoint.engine.program import AttrValue
 from zeropoint.errors import UnsupportedError
 from zeropoint.graph import Op
@@ -37,14 +37,19 @@ def unary(op: Op, to: Lowering) -> None:
     """Any kind of ``arithmetic.tables`` -> table. Row ``i`` is the ``i``-th lowest code, for uint8 and int8."""
     x, y = op.inputs[0], op.outputs[0]
     to.require_eight_bit(x, y)
-    attrs = {name: op.attrs[name] for name in ("alpha", "approximate") if name in op.attrs}
+    attrs: dict[str, object] = {}
+    if "alpha" in op.attrs:
+        attrs["alpha"] = real(op, "alpha")
+    if "approximate" in op.attrs:
+        attrs["approximate"] = bool(op.attrs["approximate"])
     p_in = (float(to.scale(x)), to.own_zero_point(x))
     p_out = (float(to.scale(y)), to.own_zero_point(y))
     if op.kind == "quantize":
         attrs["output_dtype"] = to.tensor(y).dtype
     elif to.tensor(x).dtype != to.tensor(y).dtype:
         raise UnsupportedError(f"{to.tensor(x).dtype} in and {to.tensor(y).dtype} out; both must be of one type")
-    table = unary_table(op.kind, p_in, p_out, to.tensor(x).dtype, **attrs)
+    with np.errstate(all="ignore"):  # scales at the ends of float32: what is not finite is refused, the rest saturates
+        table = unary_table(op.kind, p_in, p_out, to.tensor(x).dtype, **attrs)
     emit_table(to, x, y, to_int8(np.asarray(table)))
 
 
