@@ -31,7 +31,7 @@ def arrays(source: Path, label: str, make: Callable[[], dict[str, np.ndarray]]) 
     file = folder() / f"{label}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
     if file.is_file():
         try:
-            with np.load(file, allow_pickle=False) as stored:
+            with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
                 return {name: stored[name] for name in stored.files}
         except (OSError, ValueError, zipfile.BadZipFile):
             pass  # damaged: made again below, and replaced
@@ -42,8 +42,8 @@ def arrays(source: Path, label: str, make: Callable[[], dict[str, np.ndarray]]) 
     except OSError:
         return made
     try:
-        with os.fdopen(descriptor, "wb") as stream:
-            np.savez(stream, **made)  # type: ignore[arg-type]  # the stub mixes up **arrays and allow_pickle
+        with os.fdopen(descriptor, "wb") as out:
+            np.savez(out, **made)  # type: ignore[arg-type]  # the stub mixes up **arrays and allow_pickle
         Path(temporary).replace(file)
     except OSError:
         Path(temporary).unlink(missing_ok=True)

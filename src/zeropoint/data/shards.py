@@ -7,8 +7,9 @@ the folder that it lies in.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+import tarfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
@@ -74,11 +75,14 @@ class ShardStream(IterableDataset[tuple[Tensor, int]]):
             stages.append(wds.detshuffle(len(self.files), seed=self.seed, epoch=self.epoch - 1))
         if len(self.files) > 1:
             stages += [wds.split_by_node, wds.split_by_worker]
-        stages.append(wds.tarfile_to_samples(handler=_refuse))
+        stages += [_opened, wds.tariterators.tar_file_expander, wds.tariterators.group_by_keys]
         if self.buffer:
             stages.append(wds.detshuffle(self.buffer, seed=self.seed, epoch=self.epoch - 1))
-        for sample in wds.DataPipeline(*stages):
-            yield self._decode(sample)
+        try:
+            for sample in wds.DataPipeline(*stages):
+                yield self._decode(sample)
+        except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+            raise DataError(f"a shard beside {self.files[0]} is truncated or malformed: {error}") from error
 
     def _decode(self, sample: dict[str, Any]) -> tuple[Tensor, int]:
         where = f"{sample['__url__']}:{sample['__key__']}"
@@ -101,15 +105,15 @@ class ShardStream(IterableDataset[tuple[Tensor, int]]):
         return label
 
 
-def _refuse(error: BaseException) -> bool:
-    raise DataError(f"shard is truncated or malformed: {error}") from error
+def _opened(shards: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The open file of each shard, closed when the next is asked for (webdataset's own opener leaves that to chance)."""
+    for shard in shards:
+        with Path(shard["url"]).open("rb") as stream:
+            yield {**shard, "stream": stream}
 
 
 def _classes(path: str | Path, files: list[str]) -> tuple[str, ...]:
     """The lines of ``classes.txt`` beside the shards, else the class folders of the first shard, else 1000 numbers."""
-    import tarfile
-    from pathlib import PurePosixPath
-
     listing = Path(files[0]).parent / "classes.txt"
     if listing.is_file():
         return tuple(line.strip() for line in listing.read_text().splitlines() if line.strip())

@@ -20,7 +20,7 @@ from rich.console import Console
 from torch import nn
 
 from zeropoint.data.augment import by_name
-from zeropoint.data.dataset import ImageDataset
+from zeropoint.data.dataset import ImageDataset, first
 from zeropoint.data.loader import Loader
 from zeropoint.errors import DataError, InputError
 from zeropoint.training import checkpoint
@@ -148,7 +148,9 @@ def fit(
         rank=rank,
         world=ranks,
     )
-    testing = None if test is None else Loader(test, max(options.batch_size, 250), rank=rank, world=ranks)
+    testing = None
+    if test is not None:
+        testing = Loader(first(test, options.test_images or None), 250, rank=rank, world=ranks)
     task = Classifier(model, loader, options, description.to_dict(), quantized=recipe.scheme is not None)
     place.mkdir(parents=True, exist_ok=True)
     with _quiet():

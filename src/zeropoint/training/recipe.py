@@ -55,7 +55,8 @@ class TrainOptions:
     ``weight_decay`` falls on matrices and filters alone, not on batch norm and biases, nor on depthwise filters
     unless ``decay_depthwise``. ``freeze_epochs``: in that many last epochs of a quantized training, ranges and
     batch norm statistics stay as they are. ``save_every``: steps between checkpoints within an epoch (0: only at
-    its end). ``ema``: decay of an average of the weights that is evaluated and saved in place of them (0: none).
+    its end). ``test_images``: how many test images the accuracy after each epoch is measured on (0: all; the exact
+    evaluation of a quantized network is slower than its training). ``ema``: decay of an average of the weights that is evaluated and saved in place of them (0: none).
     """
 
     epochs: int = 1
@@ -73,6 +74,7 @@ class TrainOptions:
     channels_last: bool = False
     freeze_epochs: int = 0
     save_every: int = 0
+    test_images: int = 0
 
 
 @dataclass(frozen=True)
