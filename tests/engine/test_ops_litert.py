@@ -14,7 +14,7 @@ import zeropoint as zp
 from every_op import EVERY_CASE, every
 from zeropoint.engine import first_difference, isas
 from zeropoint.formats import dumps
-from zeropoint.graph import Graph
+from zeropoint.graph import Graph, Quantization
 
 Rng = np.random.Generator
 Oracle = Callable[[Graph, list[np.ndarray]], dict[int, np.ndarray]]
@@ -22,8 +22,6 @@ Oracle = Callable[[Graph, list[np.ndarray]], dict[int, np.ndarray]]
 # Operations that LiteRT runs and the engine refuses by name.
 UNSUPPORTED = frozenset(
     {
-        "transpose_conv",
-        "transpose_conv_valid",
         "batch_matmul",
         "squared_difference",
         "log_softmax",
@@ -111,6 +109,16 @@ SWEEPS: dict[str, Callable[[Rng, str], Graph]] = {
         f,
         str(r.choice(["NONE", "RELU", "RELU6"])),
     ),
+    "transpose_conv": lambda r, f: builders.transpose_conv(
+        r,
+        (int(r.integers(1, 3)), int(r.integers(1, 6)), int(r.integers(1, 6)), int(r.integers(1, 9))),
+        int(r.integers(1, 20)),
+        int(r.integers(1, 5)),
+        int(r.integers(1, 4)),
+        str(r.choice(["SAME", "VALID"])),
+        f,
+        bias=bool(r.integers(2)),
+    ),
     "fully_connected": lambda r, f: builders.fully_connected(
         r, int(r.integers(1, 9)), int(r.integers(1, 200)), int(r.integers(1, 70)), f, bias=bool(r.integers(2))
     ),
@@ -172,3 +180,25 @@ def test_random_shapes_and_scales_equal_the_reference(name: str, flavour: str) -
 @pytest.mark.parametrize("name", SWEEPS)
 def test_many_random_shapes_and_scales_equal_the_reference(name: str, flavour: str) -> None:
     assert _swept(name, flavour, range(20, 300)) >= 280
+
+
+@pytest.mark.parametrize("make", [builders.conv_2d, builders.depthwise_conv_2d, builders.fully_connected])
+def test_int8_weights_with_one_scale_equal_the_reference(make: Callable[..., Graph]) -> None:
+    """The product of the scales is taken in double precision for convolutions, in single for fully connected layers."""
+    compared = 0
+    for seed in range(40):
+        rng = np.random.default_rng([seed, 23])
+        if make is builders.fully_connected:
+            graph = make(rng, 6, int(rng.integers(2, 40)), 12)
+        elif make is builders.conv_2d:
+            graph = make(rng, (1, 6, 6, int(rng.integers(2, 9))), 12)
+        else:
+            graph = make(rng, (1, 6, 6, int(rng.integers(2, 9))), 2)
+        tensors = [
+            replace(t, quantization=Quantization(t.quantization.scale[:1], (0,)))
+            if t.quantization is not None and t.name in ("weights", "bias")
+            else t
+            for t in graph.tensors
+        ]
+        compared += compare(graph.replace(tensors=tuple(tensors)), rng)
+    assert compared > 40 * 6 * 6

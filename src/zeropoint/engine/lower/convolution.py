@@ -11,10 +11,10 @@ import numpy as np
 
 from zeropoint.arithmetic import quantize_multipliers, requantize
 from zeropoint.arithmetic.exact import exact_multipliers
-from zeropoint.engine.lower.geometry import window
-from zeropoint.engine.lower.lowering import Lowering, to_int8
+from zeropoint.engine.lower.geometry import padding_before, window
+from zeropoint.engine.lower.lowering import Lowering, integer, to_int8
 from zeropoint.engine.lower.tables import table_attrs
-from zeropoint.engine.program import AttrValue
+from zeropoint.engine.program import AttrValue, ProgramTensor
 from zeropoint.errors import GraphError, UnsupportedError
 from zeropoint.graph import Op
 
@@ -58,9 +58,9 @@ def _weights(to: Lowering, w: int, *, symmetric: bool) -> int:
     return zero_point
 
 
-def _bias(op: Op, to: Lowering, channels: int) -> int:
+def _bias(op: Op, to: Lowering, channels: int, position: int = 2) -> int:
     """Program index of the int32 bias, or -1."""
-    bias = op.inputs[2] if len(op.inputs) > 2 else -1
+    bias = op.inputs[position] if len(op.inputs) > position else -1
     if bias < 0:
         return -1
     data = to.required_constant(bias, "the bias")
@@ -172,4 +172,54 @@ def fully_connected(op: Op, to: Lowering) -> None:
     to.step("fully_connected", [to.use(x), to.use(w), bias], [to.define(y)], attrs)
 
 
-RULES = {"conv_2d": conv_2d, "depthwise_conv_2d": depthwise_conv_2d, "fully_connected": fully_connected}
+def transpose_conv(op: Op, to: Lowering) -> None:
+    """transpose_conv -> conv_2d of the spread-out input with the kernel turned by 180 degrees.
+
+    An input position ``i`` reaches the outputs ``i s - p + k`` for ``k`` in the kernel. With ``s - 1`` zero points put
+    after every input position, that is a plain convolution of stride 1 with ``k' = K - 1 - k``, padded by ``K-1-p``.
+    """
+    w, x, y = op.inputs[1], op.inputs[2], op.outputs[0]
+    to.require_eight_bit(x, y)
+    out_c, kernel_h, kernel_w, in_c = to.shape(w)
+    (batch, in_h, in_w, _), (_, out_h, out_w, _) = to.shape(x), to.shape(y)
+    stride_h, stride_w, padding = integer(op, "stride_h", 1), integer(op, "stride_w", 1), str(op.attrs.get("padding"))
+    weight_zero_point = _weights(to, w, symmetric=True)
+    bias = _bias(op, to, out_c, 3)
+    spread = (batch, in_h * stride_h, in_w * stride_w, in_c)
+    source = to.use(x)
+    if spread != to.shape(x):
+        target = to.temporary(spread, x)
+        apart: dict[str, AttrValue] = {
+            "rank": 6,
+            "in_shape": np.array([batch, in_h, 1, in_w, 1, in_c], np.int32),
+            "before": np.zeros(6, np.int32),
+            "out_shape": np.array([batch, in_h, stride_h, in_w, stride_w, in_c], np.int32),
+            "value": to.zero_point(x),
+            "element_size": 1,
+        }
+        to.step("pad", [source], [target], apart)
+        source = target
+    turned = np.ascontiguousarray(to_int8(to.required_constant(w, "the weights"))[:, ::-1, ::-1])
+    kernel = to.add(ProgramTensor(f"{to.tensor(w).name}:turned", turned.shape, "int8", data=turned))
+    rows, columns = -(-out_h // stride_h), -(-out_w // stride_w)
+    attrs: dict[str, AttrValue] = {
+        **{"batch": batch, "in_h": spread[1], "in_w": spread[2], "in_c": in_c},
+        **{"out_h": out_h, "out_w": out_w, "out_c": out_c, "kernel_h": kernel_h, "kernel_w": kernel_w},
+        **{"stride_h": 1, "stride_w": 1, "dilation_h": 1, "dilation_w": 1, "groups": 1},
+        "pad_top": kernel_h - 1 - padding_before(out_h, rows, kernel_h, stride_h, 1, padding),
+        "pad_left": kernel_w - 1 - padding_before(out_w, columns, kernel_w, stride_w, 1, padding),
+        "weight_zero_point": weight_zero_point,
+        "input_zero_point": to.zero_point(x),
+        "output_zero_point": to.zero_point(y),
+        **multipliers(to, x, w, y, out_c),
+        **to.clamp(op, y),
+    }
+    to.step("conv_2d", [source, kernel, bias], [to.define(y)], attrs)
+
+
+RULES = {
+    "conv_2d": conv_2d,
+    "depthwise_conv_2d": depthwise_conv_2d,
+    "fully_connected": fully_connected,
+    "transpose_conv": transpose_conv,
+}
