@@ -21,7 +21,7 @@ void zp_add_s8_avx512vnni(const void *params, const zp_buffers *buffers, int32_t
                   zy = _mm512_set1_epi32(p.output_zero_point), low = _mm512_set1_epi32(p.clamp_min), high = _mm512_set1_epi32(p.clamp_max);
     const __m128i places = _mm_cvtsi32_si128(p.left_shift);
     for (int64_t i = begin; i < end; i += 16) {
-        const __mmask16 mask = end - i >= 16 ? 0xFFFF : static_cast<__mmask16>(0xFFFF >> (16 - (end - i)));
+        const __mmask16 mask = static_cast<__mmask16>(end - i >= 16 ? 0xFFFF : 0xFFFF >> (16 - (end - i)));
         const auto fine = [&](const int8_t *x, __m512i zero_point, const Rescale &r) {
             const __m512i code = _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(mask, x + i));
             return rescaled(_mm512_sll_epi32(_mm512_sub_epi32(code, zero_point), places), r);

@@ -49,7 +49,7 @@ void zp_average_pool_2d_s8_avx512vnni(const void *params, const zp_buffers *buff
         const __m512i start = _mm512_set1_epi32(p.code_offset * count);
         const __m512i reciprocal = _mm512_set1_epi64(static_cast<int64_t>((uint64_t{1} << 32) / static_cast<uint64_t>(count)));
         for (int64_t c = 0; c < p.channels; c += 16) {
-            const __mmask16 mask = p.channels - c >= 16 ? 0xFFFF : static_cast<__mmask16>(0xFFFF >> (16 - (p.channels - c)));
+            const __mmask16 mask = static_cast<__mmask16>(p.channels - c >= 16 ? 0xFFFF : 0xFFFF >> (16 - (p.channels - c)));
             __m512i total = start;
             for (int64_t ih = w.top; ih < w.bottom; ++ih)
                 for (int64_t iw = w.left; iw < w.right; ++iw)
