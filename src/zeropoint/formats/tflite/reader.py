@@ -28,13 +28,20 @@ _LATER = {"DILATE", "REDUCE_WINDOW", "PLACEHOLDER_FOR_GREATER_OP_CODES"}
 def read(data: bytes, *, name: str, integer_only: bool) -> Graph:
     """The verified graph in ``data``; errors begin with ``name``. See ``zeropoint.formats.load``."""
     try:
-        graph = infer_types(_Reader(data).graph())
+        graph = _with_true_versions(infer_types(_Reader(data).graph()))
         verify(graph, integer_only=integer_only)
     except Broken as broken:
         raise FormatError(f"{name}: damaged TFLite file: {broken}") from None
     except (FormatError, UnsupportedError, GraphError) as error:
         raise type(error)(f"{name}: {_bounded(str(error))}") from None
     return graph
+
+
+def _with_true_versions(graph: Graph) -> Graph:
+    """Some converters understate operator versions, and runtimes forgive it; a graph states them right."""
+    needed = [required_version(op, graph.tensors) for op in graph.ops]
+    ops = (op if op.version >= n else replace(op, version=n) for op, n in zip(graph.ops, needed, strict=True))
+    return graph.replace(ops=tuple(ops))
 
 
 def _bounded(text: str) -> str:
@@ -178,10 +185,7 @@ class _Reader:
                 attrs["intermediates"] = _indices(table["intermediates"], len(tensors), "intermediates", optional=True)
             inputs = _indices(table["inputs"], len(tensors), "inputs", optional=True)
             outputs = _indices(table["outputs"], len(tensors), "outputs")
-            op = Op(kind.lower(), inputs, outputs, attrs, version)
-            # Some converters understate versions, and runtimes forgive it; a graph states them right.
-            needed = required_version(op, tensors)
-            return op if version >= needed else replace(op, version=needed)
+            return Op(kind.lower(), inputs, outputs, attrs, version)
         except ZeropointError as error:
             called = kind if kind != "CUSTOM" else f"CUSTOM {_quote(custom)}"
             raise type(error)(f"operator {index} ({called}): {error}") from None
