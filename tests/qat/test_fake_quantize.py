@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from zeropoint.arithmetic import choose_params, dequantize, quantize
-from zeropoint.errors import EngineError, QuantizationError
+from zeropoint.errors import EngineError, InputError, QuantizationError
 from zeropoint.qat import fake_quantize, fused
 from zeropoint.qat.ranges import Range
 
@@ -135,6 +135,22 @@ def test_sum_equals_activation_of_the_sum(isa: str, clamp: tuple[float | None, f
     assert total.grad is not None
     assert bool((a.grad == total.grad).all())
     assert bool((b.grad == total.grad).all())
+
+
+def test_rounding_formula_in_both_precisions() -> None:
+    for dtype in (torch.float32, torch.float64):
+        half = torch.arange(-200, 200, dtype=dtype) + 0.5
+        up, down = (torch.nextafter(half, torch.tensor(e, dtype=dtype)) for e in (1e9, -1e9))
+        x = torch.cat((half, up, down))
+        expected = torch.trunc(x) + torch.sign(x) * ((x - torch.trunc(x)).abs() >= 0.5)
+        assert bool((fake_quantize.round_half_away(x) == expected).all())
+
+
+def test_empty_batch_is_refused_by_name() -> None:
+    with pytest.raises(InputError, match="pool: an empty batch"):
+        fake_quantize.activation(torch.empty(0, 3), Range(name="pool"))
+    with pytest.raises(InputError, match="pool: an empty batch"):
+        fake_quantize.add(torch.empty(0, 3), torch.empty(0, 3), Range(name="pool"))
 
 
 def test_without_training_nothing_is_observed() -> None:

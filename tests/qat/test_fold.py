@@ -458,6 +458,25 @@ def test_no_gradient_needed_keeps_nothing() -> None:
             assert y.grad_fn is None
 
 
+@pytest.mark.parametrize("form", fold.FORMS)
+def test_autocast_takes_the_formulas(form: str) -> None:
+    conv, norm = make()
+    with torch.autocast("cpu", torch.bfloat16):
+        y = fold.conv_bn_activation(
+            torch.randn(4, 6, 7, 7),
+            conv.weight,
+            None,
+            fold.BatchNorm.of(norm),
+            Range(),
+            conv=fold.Convolution.of(conv),
+            low=0.0,
+            form=form,
+        )
+    y.float().sum().backward()
+    assert bool(y.isfinite().all())
+    assert all(bool(g.isfinite().all()) for g in gradients((conv, norm)).values())
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("form", fold.FORMS)
 def test_bad_input_is_refused_by_name(form: str, dtype: torch.dtype) -> None:

@@ -16,12 +16,15 @@ from zeropoint.errors import QuantizationError
 from zeropoint.qat import fused
 from zeropoint.qat.ranges import Range, affine_map
 
-_BELOW_HALF = 0.49999997  # the float32 before one half: adding it and truncating rounds halves away, and only halves
-
 
 def round_half_away(x: Tensor) -> Tensor:
-    """Nearest integer, halves away from zero, for ``|x| < 2^22`` (beyond, codes saturate); any shape."""
-    return torch.trunc(x + torch.copysign(torch.full((), _BELOW_HALF, dtype=x.dtype, device=x.device), x))
+    """Nearest integer, halves away from zero; any shape. Exact for |x| below a quarter of the last exact integer.
+
+    Adding the number just below one half, then truncating, rounds up the halves and nothing less than them; adding
+    one half itself would round up its own predecessor.
+    """
+    below_half = torch.full((), 0.5 - torch.finfo(x.dtype).eps / 4, dtype=x.dtype, device=x.device)
+    return torch.trunc(x + torch.copysign(below_half, x))
 
 
 def quantize_dequantize(r: Tensor, scale: Tensor, zero_point: Tensor, qmin: int, qmax: int) -> Tensor:

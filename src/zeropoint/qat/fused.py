@@ -40,8 +40,13 @@ def sweeps() -> Any:
 
 
 def applies(*tensors: Tensor | None) -> bool:
-    """Whether these are all float32 on the CPU (None counts for nothing), so that this room computes them."""
-    return all(t is None or (t.dtype is torch.float32 and t.device.type == "cpu") for t in tensors)
+    """Whether these are all float32 on the CPU (None counts for nothing), so that this room computes them.
+
+    Under autocast the convolutions would hand over another type: then the formulas are taken.
+    """
+    return not torch.is_autocast_enabled("cpu") and all(
+        t is None or (t.dtype is torch.float32 and t.device.type == "cpu") for t in tensors
+    )
 
 
 def _address(tensor: Tensor | None) -> int:
@@ -117,10 +122,16 @@ def _observe_over_ranks(range: Range, seen: tuple[bool, float, float], low: floa
     range.observe(min(max(least, bottom), top), min(max(most, bottom), top))
 
 
+def _not_empty(x: Tensor, range: Range) -> None:
+    if x.numel() == 0:
+        raise InputError(f"{range.name or 'an activation'}: an empty batch has no range")
+
+
 def _activate(
     x: Tensor, out: Tensor, range: Range, low: float | None, high: float | None, training: bool, mask: Tensor | None
 ) -> None:
     """Clamp, observe, quantize ``x`` into ``out`` (which may be ``x``), both dense in the same order."""
+    _not_empty(x, range)
     native, threads, shape = sweeps(), torch.get_num_threads(), _shape(x) if x.dim() > 1 else (1, x.numel(), 1)
     look = _OBSERVE if training else _CHECK
     if training and is_distributed():
@@ -142,8 +153,6 @@ class Activation(torch.autograd.Function):
     def forward(ctx: Any, y: Tensor, range: Range, low: float | None, high: float | None, training: bool) -> Tensor:
         y = _dense(y)
         out = torch.empty_like(y)
-        if y.numel() == 0:
-            raise InputError(f"{range.name or 'an activation'}: an empty batch has no range")
         mask = _mask(_shape(y) if y.dim() > 1 else (1, y.numel(), 1), low, high) if ctx.needs_input_grad[0] else None
         _activate(y, out, range, low, high, training, mask)
         ctx.save_for_backward(mask)
@@ -174,6 +183,7 @@ class Sum(torch.autograd.Function):
     def forward(
         ctx: Any, a: Tensor, b: Tensor, range: Range, low: float | None, high: float | None, training: bool
     ) -> Tensor:
+        _not_empty(a, range)
         a = _dense(a)
         b = _as(b, a.stride())
         out = torch.empty_like(a)
