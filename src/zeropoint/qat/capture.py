@@ -222,17 +222,19 @@ class _Evaluation(fx.Interpreter):
 
 
 def _matching(train: Sequence[Any], evaluation: Sequence[Any]) -> tuple[int, ...] | None:
-    """For each evaluation output the index of the equal training output, None if one has no equal."""
+    """For each evaluation output the index of the equal (closest) training output, None if one has no equal."""
     found: list[int] = []
     for wanted in evaluation:
-        for i, candidate in enumerate(train):
-            if i in found or not isinstance(candidate, torch.Tensor) or candidate.shape != wanted.shape:
-                continue
-            if torch.allclose(candidate, wanted, rtol=1e-3, atol=1e-4 * (1 + float(wanted.abs().max())), equal_nan=True):
-                found.append(i)
-                break
-        else:
+        limit = 1e-3 * (1e-3 + float(wanted.abs().max()))
+        apart = {
+            i: float((candidate - wanted).abs().max())
+            for i, candidate in enumerate(train)
+            if i not in found and isinstance(candidate, torch.Tensor) and candidate.shape == wanted.shape
+        }
+        best = min(apart, key=lambda i: apart[i], default=None)
+        if best is None or not (apart[best] <= limit):
             return None
+        found.append(best)
     return tuple(found)
 
 

@@ -21,7 +21,9 @@ from zeropoint.qat.layers.edges import Dropout, StochasticDepth
 from zeropoint.qat.layers.elementwise import Add, Constant, Multiply
 from zeropoint.qat.layers.layer import Layer
 from zeropoint.qat.layers.pool import AdaptiveAveragePool, AveragePool, MaxPool
-from zeropoint.qat.layers.spatial import Pad
+from zeropoint.qat.layers.reduce import Mean
+from zeropoint.qat.layers.softmax import Softmax
+from zeropoint.qat.layers.spatial import Pad, Resize
 from zeropoint.qat.layers.table import Table
 from zeropoint.qat.rewrite import Rewriter, arguments, pair, shape_of
 
@@ -208,7 +210,7 @@ def _noise(value: Any) -> tuple[float, bool] | None:
         value = value.args[0]
     if not isinstance(value, fx.Node) or not op_name(value).startswith(("aten.bernoulli_", "aten.bernoulli.p")):
         return None
-    survival = float(value.args[1])  # type: ignore[arg-type]
+    survival = float(arguments(value)["p"])
     shape = shape_of(value)
     return survival, not (isinstance(shape[0], int) and shape[0] == 1)
 
@@ -285,20 +287,50 @@ def adaptive_average_pool(rw: Rewriter, node: fx.Node) -> None:
 
 
 def mean(rw: Rewriter, node: fx.Node) -> None:
-    """mean over height and width: average pooling to 1x1."""
+    """mean: over height and width it is average pooling to 1x1, which keeps the range; else a reduction."""
     a = arguments(node)
     rank = len(shape_of(a["self"]))
     axes = sorted(d % rank for d in (a["dim"] or range(rank)))
-    rw.require(
-        rank == 4 and axes == [2, 3],
-        node,
-        f"mean over axes {axes} of a tensor of rank {rank}",
-        "average over height and width of (N, C, H, W), or use adaptive_avg_pool2d",
-    )
-    placed = rw.place(AdaptiveAveragePool(module_path(node), (1, 1)), node, [rw.value(a["self"])], kind="mean")
+    rw.require(0 not in axes, node, "a mean over the batch", "average over other axes")
+    path = module_path(node)
+    if rank != 4 or axes != [2, 3]:
+        layer = Mean(path, axes, a["keepdim"])
+        _finish(rw, layer, rw.bits(node)[1], [node], rw.place(layer, node, [rw.value(a["self"])], kind="mean"))
+        return
+    placed = rw.place(AdaptiveAveragePool(path, (1, 1)), node, [rw.value(a["self"])], kind="mean")
     if not a["keepdim"]:
         placed = rw.graph.call_function(torch.ops.aten.flatten.using_ints, (placed, 1))
     rw.env[node] = placed
+
+
+def softmax(rw: Rewriter, node: fx.Node) -> None:
+    """softmax along the last axis, or the channels of an image."""
+    a = arguments(node)
+    rank = len(shape_of(node))
+    axis = a["dim"] % rank
+    rw.require(
+        axis == (1 if rank == 4 else rank - 1) and axis != 0,
+        node,
+        f"softmax along axis {axis} of a tensor of rank {rank}",
+        "permute so that it runs along the last axis, or the channels of (N, C, H, W)",
+    )
+    layer = Softmax(module_path(node), axis)
+    placed = rw.place(layer, node, [rw.value(a["self"])], kind="softmax")
+    placed.meta["fixed"] = SIGMOID_RANGE
+    _finish(rw, layer, 8, [node], placed)
+
+
+def resize(rw: Rewriter, node: fx.Node) -> None:
+    """upsample_nearest2d and upsample_bilinear2d."""
+    a = arguments(node)
+    mode = "nearest" if "nearest" in op_name(node) else "bilinear"
+    size = a.get("output_size")
+    rw.require(
+        size is None or all(isinstance(n, int) for n in size), node, "a size that is computed", "give it as numbers"
+    )
+    corners = bool(a.get("align_corners", False))
+    layer = Resize(module_path(node), mode, size, a.get("scale_factors"), corners)
+    rw.env[node] = rw.place(layer, node, [rw.value(a["input"])], kind="resize")
 
 
 def _table(kind: str, fixed: tuple[float, float] | None = None, **names: str) -> Rule:
@@ -321,6 +353,15 @@ def gelu(rw: Rewriter, node: fx.Node) -> None:
     layer = Table(module_path(node), "gelu", approximate=arguments(node)["approximate"] == "tanh")
     placed = rw.place(layer, node, [rw.value(node.args[0])], kind="gelu")
     _finish(rw, layer, rw.bits(node)[1], [node], placed)
+
+
+def elu(rw: Rewriter, node: fx.Node) -> None:
+    """elu with the usual constants."""
+    a = arguments(node)
+    usual = a["alpha"] == a["scale"] == a["input_scale"] == 1
+    rw.require(usual, node, "ELU with constants other than 1 (SELU, CELU)", "use ELU with alpha=1")
+    rw.require(rw.scheme.signed, node, "TFLite's ELU exists for int8 only", "use qat.affine(per_channel=True)")
+    _table("elu")(rw, node)
 
 
 def clamp(rw: Rewriter, node: fx.Node) -> None:
@@ -429,11 +470,14 @@ RULES: dict[str, Rule] = {
     "aten.avg_pool2d.default": average_pool,
     "aten.adaptive_avg_pool2d.default": adaptive_average_pool,
     "aten.mean.dim": mean,
+    "aten.softmax.int": softmax,
+    "aten.upsample_nearest2d.vec": resize,
+    "aten.upsample_bilinear2d.vec": resize,
     "aten.sigmoid.default": _table("logistic", SIGMOID_RANGE),
     "aten.tanh.default": _table("tanh", TANH_RANGE),
     "aten.hardswish.default": _table("hard_swish"),
     "aten.leaky_relu.default": _table("leaky_relu", alpha="negative_slope"),
-    "aten.elu.default": _table("elu"),
+    "aten.elu.default": elu,
     "aten.gelu.default": gelu,
     "aten.silu.default": silu,
     "aten.hardsigmoid.default": hardsigmoid,

@@ -26,6 +26,7 @@ from zeropoint.qat.patterns import rewrite
 from zeropoint.qat.ranges import Range
 from zeropoint.qat.rewrite import CONTAINER, Rewriter, layer_of, register
 from zeropoint.qat.schemes.affine import AffineScheme
+from zeropoint.qat.structure import Structure
 
 
 @dataclass(frozen=True)
@@ -69,31 +70,6 @@ def pixels(mean: float | Sequence[float], std: float | Sequence[float]) -> Pixel
     if not all(s > 0 for s in stds):
         raise InputError(f"std {stds} is not positive")
     return Pixels(tuple(map(float, means)), tuple(map(float, stds)))
-
-
-@dataclass
-class Structure:
-    """What a prepared network is beside its tensors.
-
-    ``graph`` is the training graph; ``eval_outputs`` says which of its outputs evaluation has. ``shapes`` are those of the
-    example inputs.
-    """
-
-    scheme: AffineScheme
-    graph: fx.Graph
-    train_spec: pytree.TreeSpec
-    eval_spec: pytree.TreeSpec
-    eval_outputs: tuple[int, ...]
-    shapes: tuple[tuple[int, ...], ...]
-
-    def evaluation_graph(self, *, codes: bool = False) -> fx.Graph:
-        """The part that evaluation runs, without auxiliary branches of training; ``codes``: before outputs become real."""
-        graph = fx.Graph()
-        outputs = graph.graph_copy(self.graph, {})
-        chosen = [outputs[i] for i in self.eval_outputs]  # type: ignore[index]
-        graph.output(tuple(n.args[0] for n in chosen) if codes else tuple(chosen))
-        graph.eliminate_dead_code(is_impure_node=lambda n: n.op in ("placeholder", "output"))
-        return graph
 
 
 class Progress(nn.Module):
@@ -287,6 +263,9 @@ def prepare(model: nn.Module, example_inputs: Any, scheme: AffineScheme, *, inpu
     captured = capture(model, examples)
     root = Prepared()
     _adopt(root, captured)
+    unknown = set(scheme.overrides) - {"first", "last"} - {name for name, _ in model.named_modules()}
+    if unknown:
+        raise InputError(f"overrides name no module of the network: {', '.join(map(repr, sorted(unknown)))}")
     rw = Rewriter(captured, root, scheme)
     placeholders = [n for n in captured.graph.nodes if n.op == "placeholder"]
     for i, node in enumerate(placeholders):
@@ -301,6 +280,8 @@ def prepare(model: nn.Module, example_inputs: Any, scheme: AffineScheme, *, inpu
     rw.graph.output(tuple(outputs))
     rw.graph.eliminate_dead_code(is_impure_node=lambda n: n.op in ("placeholder", "output"))
     assign_ranges(rw.graph, root, rw.inputs, scheme)
+    for placed in rw.graph.nodes:
+        placed.meta = {}  # of the capture: symbolic shapes, which neither copy nor pickle
     shapes = tuple(tuple(x.shape) for x in captured.example)
     root._structure = Structure(
         scheme, rw.graph, captured.train_spec, captured.eval_spec, captured.eval_outputs, shapes

@@ -32,6 +32,7 @@ class Recorder(fx.Interpreter):
 
     def __init__(self, model: Prepared) -> None:
         super().__init__(model, garbage_collect_values=False, graph=structure(model).evaluation_graph())
+        self.extra_traceback = False  # errors name the layer themselves
 
     def record(self, inputs: tuple[Tensor, ...]) -> dict[fx.Node, Any]:
         """Node -> its value, for one batch."""

@@ -18,7 +18,9 @@ from zeropoint.qat.layers.edges import Dropout, PixelInput, RealInput, RealOutpu
 from zeropoint.qat.layers.elementwise import Add, Multiply
 from zeropoint.qat.layers.layer import Layer
 from zeropoint.qat.layers.pool import AdaptiveAveragePool, AveragePool, MaxPool
-from zeropoint.qat.layers.spatial import Pad
+from zeropoint.qat.layers.reduce import Mean
+from zeropoint.qat.layers.softmax import Softmax
+from zeropoint.qat.layers.spatial import Pad, Resize
 from zeropoint.qat.layers.table import Table
 
 Operand = Value | Constant
@@ -191,6 +193,43 @@ def _pad(builder: Builder, name: str, layer: Pad, inputs: Sequence[Value], shape
     return pad(builder, name, inputs[0], amounts)
 
 
+def _mean(builder: Builder, name: str, layer: Mean, inputs: Sequence[Value], shape: tuple[int, ...], _: Any) -> Value:
+    p, x = layer.integers(), inputs[0]
+    axes = builder.constant(f"{name}/axes", np.array(sorted(x.order.index(a) for a in layer.axes), np.int32))
+    if layer.keepdim:
+        order = x.order
+    else:
+        left = [a for a in x.order if a not in layer.axes]
+        order = tuple(sorted(left).index(a) for a in left)
+    clamp, kernel = (p.y.qmin, p.y.qmax), dtype_range(builder.dtype)
+    return builder.finish(
+        "mean", (x.index, axes), name, shape, order, p.y, clamp, kernel, keep_dims=layer.keepdim
+    )
+
+
+def _softmax(
+    builder: Builder, name: str, layer: Softmax, inputs: Sequence[Value], shape: tuple[int, ...], _: Any
+) -> Value:
+    x = builder.require(inputs[0], _order(shape), name)
+    made = builder.output(name, shape, x.order, layer.integers().y)
+    builder.op("softmax", (x.index,), made.index, beta=1.0)
+    return made
+
+
+def _resize(
+    builder: Builder, name: str, layer: Resize, inputs: Sequence[Value], shape: tuple[int, ...], _: Any
+) -> Value:
+    x = builder.require(inputs[0], IMAGE, name)
+    made = builder.output(name, shape, IMAGE, x.params)
+    size = builder.constant(f"{name}/size", np.array(shape[2:], np.int32))
+    kind = "resize_bilinear" if layer.mode == "bilinear" else "resize_nearest_neighbor"
+    centres = layer.mode == "bilinear" and not layer.align_corners
+    builder.op(
+        kind, (x.index, size), made.index, align_corners=layer.align_corners, half_pixel_centers=centres
+    )
+    return made
+
+
 def _order(shape: Sequence[int]) -> tuple[int, ...]:
     return IMAGE if len(shape) == 4 else natural(len(shape))
 
@@ -237,6 +276,9 @@ EMIT: dict[type[Layer], Emit] = {
     AdaptiveAveragePool: _adaptive,
     Table: _table,
     Pad: _pad,
+    Mean: _mean,
+    Softmax: _softmax,
+    Resize: _resize,
     RealInput: _real_input,
     PixelInput: _pixel_input,
     RealOutput: _output,

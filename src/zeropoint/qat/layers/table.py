@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -55,7 +56,9 @@ class Table(Layer):
         **attrs: float | bool,
     ) -> None:
         super().__init__(path)
-        self.kind, self.attrs, self.low, self.high = kind, attrs, low, high
+        self.kind, self.low, self.high = kind, low, high
+        # As a file stores them: float32.
+        self.attrs = {k: v if isinstance(v, bool) else float(np.float32(v)) for k, v in attrs.items()}
 
     def forward(self, x: Tensor) -> Tensor:
         """Real values in and out in training, codes in evaluation; any shape."""
