@@ -3,8 +3,8 @@
     python benchmarks/proof.py CHECKPOINT.ckpt MODEL.tflite --data cifar10:PATH [--reference-images 1000] [--json]
 
 Compares three computations of the same network on the test set: the PyTorch model's ``eval()``, the integer engine, and
-LiteRT's reference kernels (slow: the first ``--reference-images``). Prints how many integers were compared, how many are equal,
-and the accuracies.
+LiteRT's reference kernels (slow: the first ``--reference-images``). Prints how many integers were compared, how many are
+equal, and the accuracies.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ def main() -> None:
 
     def row(what: str, codes: np.ndarray) -> dict[str, Any]:
         n = len(codes)
-        assert codes.shape == deployed[:n].shape and n > 0
+        assert n > 0
+        assert codes.shape == deployed[:n].shape
         return {
             "what": what,
             "images": n,
