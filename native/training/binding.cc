@@ -1,5 +1,5 @@
-/* `zeropoint._training`: the sweeps as Python functions. Tensors come as addresses; zeropoint.qat.fused, the only
- * caller, answers for their type, layout and lifetime. Every function releases the GIL. */
+/* `zeropoint._training`: the sweeps as Python functions. Tensors come as addresses; zeropoint.qat.fused and
+ * .fused_layer, the only callers, answer for their type, layout and lifetime. Every function releases the GIL. */
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from zeropoint.arithmetic import choose_params, dequantize, quantize
 from zeropoint.errors import InputError, QuantizationError
-from zeropoint.qat import fake_quantize, fold, fused
+from zeropoint.qat import fake_quantize, fold, fused, fused_layer
 from zeropoint.qat.ranges import Range
 
 A, B = "two_convolutions", "one_convolution"
@@ -314,7 +314,7 @@ def test_weights_in_training_are_the_codes_of_evaluation(form: str, per_channel:
     """Bit for bit: what the second convolution multiplies with is S (q - Z) of the codes that are converted."""
     conv, norm = make(outputs=37, bias=True)
     bn = fold.BatchNorm.of(norm)
-    quantized, saved = fused._fold(conv.weight.detach(), conv.bias, bn, 8, per_channel, False, "")
+    quantized, saved = fused_layer.fold_weights(conv.weight.detach(), conv.bias, bn, 8, per_channel, False, "")
     real, shift = fold.folded(conv.weight, conv.bias, bn)
     codes, scale, zero_point = fake_quantize.weight_params(real, per_channel=per_channel)
     shape = (-1, 1, 1, 1) if per_channel else ()
@@ -357,7 +357,7 @@ def test_compiled_and_formula_agree_in_the_same_steps(monkeypatch: pytest.Monkey
 def test_sweeps_give_the_same_bits_on_any_number_of_threads(layout: torch.memory_format) -> None:
     torch.manual_seed(0)
     s = torch.randn(5, 19, 33, 31).to(memory_format=layout) + 100.0
-    native, shape = fused.sweeps(), fused._shape(s)
+    native, shape = fused.sweeps(), fused.runs(s)
     results = []
     for threads in (1, 2, 3):
         batch = torch.empty(4, 19)

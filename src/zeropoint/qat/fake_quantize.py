@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from zeropoint.errors import QuantizationError
-from zeropoint.qat import fused
+from zeropoint.qat import fused, fused_layer
 from zeropoint.qat.ranges import Range, affine_map
 
 
@@ -126,7 +126,7 @@ class _Weight(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, w: Tensor, bits: int, per_channel: bool, axis: int) -> Tensor:
         if fused.applies(w) and (axis == 0 or not per_channel):
-            return fused.quantize_weight(w, bits, per_channel)
+            return fused_layer.quantize_weight(w, bits, per_channel)
         scale, zero_point, qmin, qmax = _weight_map(w, bits, per_channel, axis)
         return quantize_dequantize(w, _along(scale, w, axis), _along(zero_point, w, axis), qmin, qmax)
 

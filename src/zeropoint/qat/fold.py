@@ -31,7 +31,7 @@ import torch.distributed.nn.functional as dist_functional
 from torch import Tensor, nn
 
 from zeropoint.errors import InputError, QuantizationError
-from zeropoint.qat import fake_quantize, fused
+from zeropoint.qat import fake_quantize, fused, fused_layer
 from zeropoint.qat.ranges import Range, is_distributed
 
 Linear3 = Callable[[Tensor, Tensor, Tensor | None], Tensor]
@@ -299,9 +299,11 @@ def conv_bn_activation(
         and not transposed
         and fused.applies(x, weight, bias, range.minimum, *(() if bn is None else (bn.weight, bn.running_mean)))
     ):
-        layer = fused.Layer(conv, bn, range, weight_bits, per_channel, low, high, batch_statistics, training, name)
+        layer = fused_layer.Layer(
+            conv, bn, range, weight_bits, per_channel, low, high, batch_statistics, training, name
+        )
         normalized = bn is not None and batch_statistics and form == "one_convolution"
-        function = fused.NormalizedConvolution if normalized else fused.FoldedConvolution
+        function = fused_layer.NormalizedConvolution if normalized else fused_layer.FoldedConvolution
         gamma, beta = (None, None) if bn is None else (bn.weight, bn.bias)
         return function.apply(x, weight, bias, gamma, beta, layer)  # type: ignore[no-any-return]
 
