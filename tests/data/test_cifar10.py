@@ -158,7 +158,7 @@ def test_truncated_archives_are_named(tmp_path: Path) -> None:
     tars = write_image_tars(tmp_path / "b")
     content = (tars / "train.tar").read_bytes()
     (tars / "train.tar").write_bytes(content[: len(content) // 2])
-    with pytest.raises(DataError, match="truncated|incomplete"):
+    with pytest.raises(DataError, match=r"truncated|incomplete"):
         data.cifar10(tars, "train")
 
 

@@ -77,9 +77,7 @@ def test_crop_and_flip_moves_pixels_and_nothing_else() -> None:
     seen = set()
     for index in range(200):
         options = {
-            (row, column, flip): torch.equal(
-                moved[index], (view.flip(2) if flip else view)
-            )
+            (row, column, flip): torch.equal(moved[index], (view.flip(2) if flip else view))
             for row in range(3)
             for column in range(3)
             for flip in (False, True)

@@ -15,18 +15,18 @@ import io, json, os, sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 import torch
-from conftest import tiny_data, tiny_recipe
+from tiny import tiny_recipe
 from rich.console import Console
-from zeropoint import zoo
+from zeropoint import data, zoo
 from zeropoint.training import fit, from_dict
 from zeropoint.training.loop import make_description
 
 torch.set_num_threads(1)
 rank = int(os.environ["RANK"])
-values = tiny_recipe(batch_size=32, epochs=8, learning_rate=0.1, freeze_epochs=1).to_dict()
+values = tiny_recipe(batch_size=32, epochs=5, learning_rate=0.1, freeze_epochs=1).to_dict()
 values["scheme"] = {scheme!r}
 recipe = from_dict(values)
-train, test = tiny_data()
+train, test = data.digits("train"), data.digits("test")
 torch.manual_seed(rank)  # different weights to begin with: the ranks must agree because they communicate
 model = make_description(recipe, train).wrap(zoo.build(**recipe.network))
 metrics = fit(model, recipe, train, test, Path({folder!r}), console=Console(file=io.StringIO()))
@@ -36,8 +36,8 @@ Path({folder!r}, f"rank{{rank}}.json").write_text(json.dumps(metrics))
 """
 
 
-@pytest.mark.parametrize("scheme", [None, {"bits": 8}], ids=["float", "quantized"])
-def test_two_ranks_agree(scheme: dict[str, int] | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize("scheme", [None, {"bits": 8, "momentum": 0.9}], ids=["float", "quantized"])
+def test_two_ranks_agree(scheme: dict[str, float] | None, tmp_path: Path) -> None:
     import torch
 
     script = tmp_path / "run.py"
@@ -56,4 +56,4 @@ def test_two_ranks_agree(scheme: dict[str, int] | None, tmp_path: Path) -> None:
         assert torch.equal(first[name], second[name]), name
     metrics = [json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1)]
     assert metrics[0]["accuracy"] == metrics[1]["accuracy"]
-    assert metrics[0]["accuracy"] > 0.3
+    assert metrics[0]["accuracy"] > 0.5

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import tiny_recipe, train_tiny
 from lightning.pytorch import Callback
+from tiny import tiny_recipe, train_tiny
 from torch import Tensor
 
 from zeropoint.errors import DataError
@@ -76,7 +76,7 @@ import os, signal, sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 import torch
-from conftest import tiny_recipe, train_tiny
+from tiny import tiny_recipe, train_tiny
 from lightning.pytorch import Callback
 
 class Die(Callback):

@@ -31,6 +31,14 @@ def test_mobilenet_resolutions(side: int, stem: zoo.mobilenet.Stem, end: int) ->
         assert network(x).shape == (1, 10)
 
 
+def test_mobilenet_with_a_chosen_middle() -> None:
+    network = zoo.build("mobilenet_v1", num_classes=10, depth_multiplier=0.25, stem="cifar", strided=[1, 3, 11]).eval()
+    x = torch.zeros(1, 3, 32, 32)
+    with torch.no_grad():
+        assert network.features[:11](x).shape == (1, 128, 8, 8)
+        assert network.features(x).shape == (1, 256, 4, 4)
+
+
 # He et al. 2015, table 6 (millions). Option A has no parameters of its own.
 @pytest.mark.parametrize(("depth", "millions"), [(20, 0.27), (32, 0.46), (44, 0.66), (56, 0.85)])
 def test_resnet_has_the_published_number_of_parameters(depth: int, millions: float) -> None:
@@ -79,5 +87,7 @@ def test_wrong_options_are_named() -> None:
         zoo.build("lenet")
     with pytest.raises(InputError, match="depht"):
         zoo.build("resnet_cifar", depht=20)
+    with pytest.raises(InputError, match="strided"):
+        zoo.mobilenet_v1(10, strided=(1, 13))
     with pytest.raises(InputError, match="depth_multiplier"):
         zoo.mobilenet_v1(10, 0.0)

@@ -15,6 +15,8 @@ progress_console = Console(stderr=True)
 def bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
     """A progress bar for the duration of the block; call what it gives with the amount done since."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=progress_console, transient=True, disable=not progress_console.is_terminal) as progress:
+    with Progress(
+        *columns, console=progress_console, transient=True, disable=not progress_console.is_terminal
+    ) as progress:
         task = progress.add_task(label, total=total)
         yield lambda amount: progress.advance(task, amount)

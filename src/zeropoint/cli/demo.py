@@ -62,7 +62,8 @@ def demo(
             "" if row["latency_us"] is None else f"{row['latency_us']:,.0f} µs",
         )
     Console().print(table)
-    print(f"Identical: output integers equal to those of the model's own eval(), over the test set. Wrote {model} in {seconds:.0f} s.")
+    print("Identical: output integers equal to those of the model's own eval(), over the test set.")
+    print(f"Wrote {model} in {seconds:.0f} s.")
 
 
 def _recipes(data: str, epochs: int | None) -> tuple[Recipe, Recipe]:

@@ -23,7 +23,9 @@ def evaluate(
     split: Annotated[str, typer.Option(help="train or test.")] = "test",
     runtime: Annotated[Runtime, typer.Option(help="What runs a .tflite.")] = Runtime.engine,
     limit: Annotated[int | None, typer.Option(help="Only the first so many images.", min=1)] = None,
-    threads: Annotated[int, typer.Option(help="Threads of the runtime; for a checkpoint 0 is torch's choice.", min=0)] = 0,
+    threads: Annotated[
+        int, typer.Option(help="Threads of the runtime; for a checkpoint 0 is torch's choice.", min=0)
+    ] = 0,
     json_output: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")] = False,
 ) -> None:
     """Measure top-1 accuracy: of a float or quantized checkpoint through PyTorch, of a .tflite through the engine.

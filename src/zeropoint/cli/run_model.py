@@ -32,9 +32,8 @@ def run(
     session = Session(model, threads=threads)
     graph = session.graph
     codes = _codes(session, source)
-    outputs = session.run(codes)
-    if not isinstance(outputs, tuple):
-        outputs = (outputs,)
+    result = session.run([codes])
+    outputs = result if isinstance(result, tuple) else (np.asarray(result),)
     names = _labels(labels)
     shown: list[dict[str, object]] = []
     for index, value in zip(graph.outputs, outputs, strict=True):

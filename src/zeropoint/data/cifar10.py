@@ -14,6 +14,7 @@ from __future__ import annotations
 import io
 import tarfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +79,7 @@ def _read_folder(root: Path, split: str) -> Arrays:
     for folder in _FOLDERS:
         place = root / folder
         if any((place / (stem + end)).is_file() for stem in _STEMS[split] for end in ("", ".bin")):
-            return _read_batches(lambda name, place=place: _bytes_of(place / name), str(place), split)
+            return _read_batches(partial(_bytes_of, place), str(place), split)
     for archive in _ARCHIVES:
         if (root / archive).is_file():
             return _read_archive(root / archive, split)
@@ -86,7 +87,8 @@ def _read_folder(root: Path, split: str) -> Arrays:
     raise DataError(f"CIFAR-10: {root} holds no {split} data; looked for {wanted}")
 
 
-def _bytes_of(file: Path) -> bytes | None:
+def _bytes_of(folder: Path, name: str) -> bytes | None:
+    file = folder / name
     return file.read_bytes() if file.is_file() else None
 
 

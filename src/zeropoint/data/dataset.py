@@ -36,7 +36,7 @@ class ImageArrays(Dataset[tuple[Tensor, int]]):
         if labels.shape != images.shape[:1]:
             raise DataError(f"{len(images)} images but labels of shape {tuple(labels.shape)}")
         labels = labels.to(torch.int64)
-        if len(labels) and not (0 <= int(labels.min()) and int(labels.max()) < len(classes)):
+        if len(labels) and not (int(labels.min()) >= 0 and int(labels.max()) < len(classes)):
             raise DataError(f"labels {int(labels.min())}..{int(labels.max())} do not fit {len(classes)} classes")
         self.images = images.contiguous()
         self.labels = labels

@@ -27,7 +27,8 @@ class Loader:
 
     With ``shuffle`` each epoch has its own permutation and the last, smaller batch is dropped; without, all
     samples come once in order. Under data-parallel training each of ``world`` ranks takes every
-    ``world``-th sample of each global batch of ``world * batch_size``. After an epoch ends the next iteration starts the next.
+    ``world``-th sample of each global batch of ``world * batch_size``. After an epoch ends, the next
+    iteration starts the next.
     """
 
     def __init__(

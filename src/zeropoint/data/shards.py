@@ -106,7 +106,7 @@ class ShardStream(IterableDataset[tuple[Tensor, int]]):
 
 
 def _opened(shards: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The open file of each shard, closed when the next is asked for (webdataset's own opener leaves that to chance)."""
+    """The open file of each shard, closed when the next is asked for (webdataset's opener leaves that to chance)."""
     for shard in shards:
         with Path(shard["url"]).open("rb") as stream:
             yield {**shard, "stream": stream}
@@ -136,9 +136,7 @@ def _classes(path: str | Path, files: list[str]) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def shard_stream(
-    path: str | Path, split: str, *, size: int = 224, buffer: int = 0, seed: int = 0
-) -> ShardStream:
+def shard_stream(path: str | Path, split: str, *, size: int = 224, buffer: int = 0, seed: int = 0) -> ShardStream:
     """A stream over the shards of ``split``; ``buffer`` > 0 shuffles shards and samples reproducibly.
 
     Class names are the lines of ``classes.txt`` beside the shards, else their class folders, else 0..999.

@@ -73,7 +73,7 @@ class Loaded:
     step: int
 
 
-class AtomicCheckpointIO(TorchCheckpointIO):
+class AtomicCheckpointIO(TorchCheckpointIO):  # type: ignore[misc]  # lightning is not followed
     """Lightning's checkpoint files, written atomically and read without running code."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
@@ -85,7 +85,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         return read(path)
 
 
-class SaveCheckpoints(Callback):
+class SaveCheckpoints(Callback):  # type: ignore[misc]  # lightning is not followed
     """Keeps ``path`` current: after every ``every`` steps (0: never) and after every epoch."""
 
     def __init__(self, path: Path, every: int) -> None:
@@ -137,9 +137,7 @@ def load_model(path: str | Path) -> Loaded:
         raise DataError(f"{path} describes no network: {error}") from error
     model = description.build()
     weights: dict[str, Tensor] = {
-        name.removeprefix("model."): value
-        for name, value in content["state_dict"].items()
-        if name.startswith("model.")
+        name.removeprefix("model."): value for name, value in content["state_dict"].items() if name.startswith("model.")
     }
     weights.update(content["zeropoint"].get("average", {}))
     try:

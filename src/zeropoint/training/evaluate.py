@@ -68,7 +68,8 @@ def evaluate(
     """Top-1 accuracy, 0..1, over the (uint8 (N, C, H, W), int64 (N,)) batches of ``loader``.
 
     A torch module is put into eval mode for the time being. An engine ``Session`` gets codes in NHWC
-    (``codes_of``) and the largest output code wins; among equal ones the first. ``progress`` is told the number of images after each batch.
+    (``codes_of``) and the largest output code wins; among equal ones the first. ``progress`` is told the number of
+    images after each batch.
     """
     scores_of = classifier(model)
     training = isinstance(model, nn.Module) and model.training

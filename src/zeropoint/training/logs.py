@@ -13,7 +13,7 @@ from zeropoint.training.files import atomic_write
 COLUMNS = ("epoch", "step", "learning_rate", "train_loss", "train_accuracy", "accuracy")
 
 
-class MetricsFile(Callback):
+class MetricsFile(Callback):  # type: ignore[misc]  # lightning is not followed
     """Rewrites ``path`` after each epoch. Rows of epochs that a resumed run does again are replaced."""
 
     def __init__(self, path: Path) -> None:

@@ -119,8 +119,9 @@ def fit(
 ) -> dict[str, float]:
     """Train ``model`` (uint8 (N, C, H, W) -> logits) as the recipe says; returns the last metrics.
 
-    ``folder`` gets ``last.ckpt``, ``metrics.csv`` and a TensorBoard log. ``resume=True`` continues from that checkpoint, and
-    the weights come out bit for bit as if the run had never stopped; without one it starts at the beginning.
+    ``folder`` gets ``last.ckpt``, ``metrics.csv`` and a TensorBoard log. ``resume=True`` continues from that
+    checkpoint, and the weights come out bit for bit as if the run had never stopped; without one it starts at the
+    beginning.
     Under ``torchrun`` every rank calls this; ``batch_size`` is per rank.
     Raises ``DataError`` where the checkpoint to resume from belongs to another recipe, ``InputError`` where the
     data has other classes than the network.
@@ -138,7 +139,7 @@ def fit(
             raise DataError(f"{saved} belongs to a run with another recipe; give it a folder of its own")
     seed_everything(options.seed, verbose=False)
     if options.channels_last:
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model.to(memory_format=torch.channels_last)
     loader = Loader(
         train,
         options.batch_size,

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 
-class EpochProgress(Callback):
+class EpochProgress(Callback):  # type: ignore[misc]  # lightning is not followed
     """One bar over the batches of the current epoch; each finished epoch leaves one line."""
 
     def __init__(self, console: Console, label: str) -> None:

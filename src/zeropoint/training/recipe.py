@@ -50,13 +50,15 @@ class DataOptions:
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """The schedule. Learning rates are peaks; ``warmup`` is the fraction of all steps on the way up.
+    """The schedule.
 
-    ``weight_decay`` falls on matrices and filters alone, not on batch norm and biases, nor on depthwise filters
-    unless ``decay_depthwise``. ``freeze_epochs``: in that many last epochs of a quantized training, ranges and
-    batch norm statistics stay as they are. ``save_every``: steps between checkpoints within an epoch (0: only at
-    its end). ``test_images``: how many test images the accuracy after each epoch is measured on (0: all; the exact
-    evaluation of a quantized network is slower than its training). ``ema``: decay of an average of the weights that is evaluated and saved in place of them (0: none).
+    Learning rates are peaks; ``warmup`` is the fraction of all steps on the way up. ``weight_decay`` falls on matrices
+    and filters alone, not on batch norm and biases, nor on depthwise filters unless ``decay_depthwise``.
+    ``ema``: decay of an average of the weights that is evaluated and saved in place of them (0: none).
+    ``freeze_epochs``: in that many last epochs of a quantized training, ranges and batch norm statistics stay as they
+    are. ``save_every``: steps between checkpoints within an epoch (0: only at its end). ``test_images``: how many
+    test images the accuracy after each epoch is measured on (0: all; the exact evaluation of a quantized network is
+    slower than its training).
     """
 
     epochs: int = 1

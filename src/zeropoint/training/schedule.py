@@ -46,6 +46,4 @@ def make_optimizer(model: nn.Module, options: TrainOptions) -> torch.optim.Optim
     groups = [group for group in groups if group["params"]]
     if options.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=options.learning_rate)
-    return torch.optim.SGD(
-        groups, lr=options.learning_rate, momentum=options.momentum, nesterov=options.momentum > 0
-    )
+    return torch.optim.SGD(groups, lr=options.learning_rate, momentum=options.momentum, nesterov=options.momentum > 0)

@@ -16,7 +16,7 @@ from zeropoint.training.recipe import TrainOptions
 from zeropoint.training.schedule import learning_rate_factor, make_optimizer
 
 
-class Classifier(LightningModule):
+class Classifier(LightningModule):  # type: ignore[misc]  # lightning is not followed
     """Trains ``model``, which maps uint8 images (N, C, H, W) to logits (N, classes).
 
     ``loader`` gives its training batches; where it is, is part of a checkpoint.
@@ -129,5 +129,5 @@ def average_batch_statistics(model: nn.Module) -> None:
     flat = torch.cat([buffer.flatten() for buffer in buffers])
     dist.all_reduce(flat)
     flat /= dist.get_world_size()
-    for buffer, part in zip(buffers, flat.split([b.numel() for b in buffers]), strict=True):
+    for buffer, part in zip(buffers, torch.split(flat, [b.numel() for b in buffers]), strict=True):
         buffer.copy_(part.view_as(buffer))

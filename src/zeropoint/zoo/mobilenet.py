@@ -7,6 +7,7 @@ norm has epsilon 1e-3 as in the original, and every activation is ReLU6.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, cast
 
 import torch
@@ -16,22 +17,9 @@ from zeropoint.errors import InputError
 
 Stem = Literal["imagenet", "cifar"]
 
-# Output channels at depth multiplier 1 and the stride of each depthwise separable block.
-BLOCKS = (
-    (64, 1),
-    (128, 2),
-    (128, 1),
-    (256, 2),
-    (256, 1),
-    (512, 2),
-    (512, 1),
-    (512, 1),
-    (512, 1),
-    (512, 1),
-    (512, 1),
-    (1024, 2),
-    (1024, 1),
-)
+# Output channels of each depthwise separable block at depth multiplier 1, and which blocks halve the resolution.
+CHANNELS = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
+STRIDED: dict[str, tuple[int, ...]] = {"imagenet": (1, 3, 5, 11), "cifar": (1, 3, 5)}
 
 
 def scaled_channels(channels: int, depth_multiplier: float) -> int:
@@ -52,6 +40,8 @@ class MobileNetV1(nn.Module):
 
     ``stem="imagenet"`` divides the resolution by 32. ``stem="cifar"`` is for images of about 32x32: the first
     convolution has stride 1 and so has the last strided block, so that 32x32 ends as 4x4 instead of 1x1.
+    ``strided``: the blocks, counted from 0, that halve the resolution, instead of the stem's own. (1, 3, 11) keeps the
+    long middle at 8x8 for 32x32 images: more accurate, and about 1.7 times the work.
     ``dropout`` is the probability before the classifier (0 leaves the layer out).
     ``batch_norm_momentum`` is torch's: the weight of the new batch in the running statistics.
     """
@@ -62,6 +52,7 @@ class MobileNetV1(nn.Module):
         depth_multiplier: float = 1.0,
         stem: Stem = "imagenet",
         *,
+        strided: Sequence[int] | None = None,
         dropout: float = 0.0,
         batch_norm_momentum: float = 0.1,
     ) -> None:
@@ -70,13 +61,14 @@ class MobileNetV1(nn.Module):
             raise InputError(f"mobilenet_v1: stem is 'imagenet' or 'cifar', not {stem!r}")
         if not depth_multiplier > 0:
             raise InputError(f"mobilenet_v1: depth_multiplier must be positive, not {depth_multiplier}")
-        small = stem == "cifar"
+        halving = STRIDED[stem] if strided is None else tuple(strided)
+        if not set(halving) <= set(range(len(CHANNELS))):
+            raise InputError(f"mobilenet_v1: strided {halving} must be block numbers below {len(CHANNELS)}")
         width = scaled_channels(32, depth_multiplier)
-        layers: list[nn.Module] = [_unit(3, width, 3, 1 if small else 2, 1, batch_norm_momentum)]
-        for channels, stride in BLOCKS:
+        layers: list[nn.Module] = [_unit(3, width, 3, 1 if stem == "cifar" else 2, 1, batch_norm_momentum)]
+        for index, channels in enumerate(CHANNELS):
             outputs = scaled_channels(channels, depth_multiplier)
-            if small and channels == 1024:
-                stride = 1
+            stride = 2 if index in halving else 1
             layers.append(
                 nn.Sequential(
                     _unit(width, width, 3, stride, width, batch_norm_momentum),
@@ -109,6 +101,7 @@ def mobilenet_v1(
     depth_multiplier: float = 1.0,
     stem: Stem = "imagenet",
     *,
+    strided: Sequence[int] | None = None,
     dropout: float = 0.0,
     batch_norm_momentum: float = 0.1,
 ) -> MobileNetV1:
@@ -117,5 +110,10 @@ def mobilenet_v1(
     Raises ``InputError`` for an unknown stem or a depth multiplier that is not positive.
     """
     return MobileNetV1(
-        num_classes, depth_multiplier, stem, dropout=dropout, batch_norm_momentum=batch_norm_momentum
+        num_classes,
+        depth_multiplier,
+        stem,
+        strided=strided,
+        dropout=dropout,
+        batch_norm_momentum=batch_norm_momentum,
     )
