@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from zeropoint.errors import GraphError
 from zeropoint.graph.kinds import KINDS, Rule
 from zeropoint.graph.types import Graph, Op, Quantization, Tensor
@@ -49,13 +51,16 @@ def check_quantization(i: int, t: Tensor) -> None:
         raise GraphError(f"{what} has type {t.dtype} and a scale; only integers are codes")
     if len(q.zero_point) not in (len(q.scale), 0 if q.axis is None else len(q.scale)):
         raise GraphError(f"{what} has {len(q.scale)} scales but {len(q.zero_point)} zero points")
-    for s in q.scale:
-        if not (isinstance(s, float | int) and math.isfinite(s) and s > 0):
-            raise GraphError(f"{what} has scale {s!r}; scales are finite and positive. Requantize it")
+    # min() and max() look at thousands of channels in no time; only a tensor that fails is looked at one by one. A NaN
+    # may hide from them, but not from the sum.
+    if not (_numbers(q.scale) and min(q.scale) > 0 and math.isfinite(sum(q.scale))):
+        for s in q.scale:
+            if not (isinstance(s, float | int) and math.isfinite(s) and s > 0):
+                raise GraphError(f"{what} has scale {s!r}; scales are finite and positive. Requantize it")
     low, high = _RANGES[t.dtype]
-    for z in q.zero_point:
-        if not low <= z <= high:
-            raise GraphError(f"{what} has zero point {z}, which {t.dtype} does not hold")
+    if q.zero_point and not low <= min(q.zero_point) <= max(q.zero_point) <= high:
+        wrong = next(z for z in q.zero_point if not low <= z <= high)
+        raise GraphError(f"{what} has zero point {wrong}, which {t.dtype} does not hold")
     if q.axis is None:
         if len(q.scale) != 1:
             raise GraphError(f"{what} has {len(q.scale)} scales but no axis that they run along")
@@ -66,6 +71,10 @@ def check_quantization(i: int, t: Tensor) -> None:
         raise GraphError(f"{what} has {len(q.scale)} scales for the {t.shape[q.axis]} slices of axis {q.axis}")
     if any(q.zero_point):
         raise GraphError(f"{what} has scales per channel and a zero point that is not 0; make it symmetric")
+
+
+def _numbers(values: tuple[float, ...]) -> bool:
+    return set(map(type, values)) <= {float, int}
 
 
 def check_op(graph: Graph, i: int, op: Op) -> None:
@@ -202,22 +211,19 @@ def _check_bias(graph: Graph, where: str, b: int, scale: float, weight_scales: t
         return
     if any(q.zero_point):
         raise GraphError(f"{where}: bias {_named(graph, b)} has a zero point that is not 0")
-    wanted = [scale * s for s in weight_scales]
-    stated = list(q.scale)
-    if len(stated) == 1:
-        stated *= len(wanted)
-    if len(wanted) == 1:
-        wanted *= len(stated)
-    if len(stated) != len(wanted):
+    wanted, stated = scale * np.asarray(weight_scales), np.asarray(q.scale, dtype=np.float64)
+    if 1 not in (len(stated), len(wanted)) and len(stated) != len(wanted):
         raise GraphError(
             f"{where}: bias {_named(graph, b)} has {len(q.scale)} scales for {len(weight_scales)} channels"
         )
-    for channel, (a, e) in enumerate(zip(stated, wanted, strict=True)):
-        if abs(a - e) > _BIAS_TOLERANCE * e:
-            raise GraphError(
-                f"{where}: bias {_named(graph, b)} has scale {a!r} in channel {channel}, but S_x S_w = {e!r}; quantize "
-                "the bias with the product of the input's and the weights' scales"
-            )
+    wanted, stated = np.broadcast_arrays(wanted, stated)
+    apart = np.abs(stated - wanted) > _BIAS_TOLERANCE * wanted
+    if apart.any():
+        channel = int(apart.argmax())
+        raise GraphError(
+            f"{where}: bias {_named(graph, b)} has scale {stated[channel]!s} in channel {channel}, but S_x S_w = "
+            f"{wanted[channel]!s}; quantize the bias with the product of the input's and the weights' scales"
+        )
 
 
 def _check_fixed(graph: Graph, where: str, op: Op) -> None:
