@@ -48,7 +48,8 @@ def networks() -> list[str]:
 
 
 def _settle(network: torch.nn.Module, images: torch.Tensor) -> None:
-    """Batch statistics as running ones: with random weights, fresh ones would let the signal die out along the layers."""
+    """Batch statistics as running ones: with random weights, fresh ones would let the signal die out along the
+    layers."""
     norms = [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     momenta = [m.momentum for m in norms]
     for norm in norms:
@@ -106,7 +107,8 @@ def main() -> int:
     exact = sum(o.stage == "exact" for o in outcomes)
     exact_convolutional = sum(o.stage == "exact" for o in convolutional)
     print(
-        f"{exact} of {len(outcomes)} networks bit-exact; {exact_convolutional} of {len(convolutional)} convolutional ones",
+        f"{exact} of {len(outcomes)} networks bit-exact; "
+        f"{exact_convolutional} of {len(convolutional)} convolutional ones",
         file=sys.stderr,
     )
     return 0 if exact_convolutional == len(convolutional) else 1

@@ -33,7 +33,8 @@ class Net(nn.Module):
 
 
 class Branches(nn.Module):
-    """Concatenation of an unshared branch, a pooled one and a value that others read too; with a shuffle of channels."""
+    """Concatenation of an unshared branch, a pooled one and a value that others read too; with a shuffle of
+    channels."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -152,7 +153,9 @@ MIDDLES: dict[str, Callable[[], Callable[[Tensor], Tensor] | nn.Module]] = {
 
 def images(count: int = 4, side: int = SIDE, seed: int = 0) -> Tensor:
     """Random uint8 pixels."""
-    return torch.randint(0, 256, (count, 3, side, side), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+    return torch.randint(
+        0, 256, (count, 3, side, side), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed)
+    )
 
 
 def float_net(middle: str, seed: int = 0) -> Net:

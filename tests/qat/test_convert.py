@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from litert import run_reference
 from small_nets import MIDDLES, PIXELS, Net, float_net, images, prepared
 from torch import Tensor, nn
 
+from litert import run_reference
 from zeropoint import ConversionError, InputError, QuantizationError, Session, UnsupportedError, qat
 from zeropoint.formats import dumps
 from zeropoint.graph import Graph
@@ -121,7 +121,9 @@ def test_a_difference_names_the_first_layer_that_differs(monkeypatch: pytest.Mon
             return found
 
     monkeypatch.setattr(proof, "Session", Wrong)
-    with pytest.raises(ConversionError, match=r"middle_conv.*first layer that differs: (\d+) of \1 values, by at most 1"):
+    with pytest.raises(
+        ConversionError, match=r"middle_conv.*first layer that differs: (\d+) of \1 values, by at most 1"
+    ):
         qat.convert(prepared("residual"), samples=[images(2)])
 
 

@@ -29,7 +29,9 @@ def test_scaling_is_the_references(values: list[int], multiplier: int, shift: in
     assert np.array_equal(integer.scaled(wide, torch.tensor([multiplier]), vector).numpy(), wanted)
 
 
-@given(st.lists(st.integers(-(2**20), 2**20), min_size=1, max_size=20), st.integers(2**30, 2**31 - 1), st.integers(1, 9))
+@given(
+    st.lists(st.integers(-(2**20), 2**20), min_size=1, max_size=20), st.integers(2**30, 2**31 - 1), st.integers(1, 9)
+)
 def test_left_shifts_too(values: list[int], multiplier: int, shift: int) -> None:
     wanted = arithmetic.multiply_by_quantized_multiplier(np.array(values, np.int32), multiplier, shift)
     assert np.array_equal(integer.scaled(torch.tensor(values, dtype=torch.int64), multiplier, shift).numpy(), wanted)

@@ -1,8 +1,8 @@
 """Quantization-aware training: capture a float network, train it quantized, convert it to integers.
 
-Read in the order of the work: ``capture`` (torch.export), ``patterns`` (what becomes of each operator), ``prepare`` (the
-module), ``layers`` (training beside exact evaluation), ``convert`` (the integer graph, verified). Importing this package loads no
-torch until a name is used.
+Read in the order of the work: ``capture`` (torch.export), ``patterns`` (what becomes of each operator), ``prepare``
+(the module), ``layers`` (training beside exact evaluation), ``convert`` (the integer graph, verified). Importing this
+package loads no torch until a name is used.
 """
 
 from __future__ import annotations

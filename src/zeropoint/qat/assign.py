@@ -1,7 +1,8 @@
 """Gives every array of the rewritten graph exactly one range, known before anything runs.
 
-A layer that computes has a range of its own; pooling and data movement pass their input's on; the inputs of a concatenation
-that are computed for it alone share the concatenation's (S9), which then observes and quantizes for all of them.
+A layer that computes has a range of its own; pooling and data movement pass their input's on; the inputs of a
+concatenation that are computed for it alone share the concatenation's (S9), which then observes and quantizes for all
+of them.
 """
 
 from __future__ import annotations

@@ -1,14 +1,15 @@
 """From an ``nn.Module`` to a flat graph of ATen calls with the original parameter names (design, decision 4).
 
-``capture`` runs ``torch.export`` on a copy of the network in *training* mode, so that dropout and batch norm stay visible as
-single calls, with a dynamic batch; then it tidies the graph:
+``capture`` runs ``torch.export`` on a copy of the network in *training* mode, so that dropout and batch norm stay
+visible as single calls, with a dynamic batch; then it tidies the graph:
 
 - in-place calls become functional ones (``relu_`` -> ``relu``), later readers of the changed tensor being redirected;
 - calls that move nothing (``contiguous``, ``clone``, ``detach``, a cast to the type it has already) disappear;
 - the counters of batch norm disappear: the fused layers keep them.
 
 A network may answer differently in training (auxiliary heads). The captured graph has all the training outputs; those
-that evaluation gives are found by running both forms on the example, which also proves that the captured graph *is* the network.
+that evaluation gives are found by running both forms on the example, which also proves that the captured graph *is*
+the network.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ _ASSERTIONS = {
     "aten.sym_constrain_range.default",
 }
 _IN_PLACE = {
-    "relu_", "relu6_", "hardtanh_", "clamp_", "clamp_min_", "clamp_max_", "hardswish_", "hardsigmoid_", "silu_", "sigmoid_",
+    "relu_", "relu6_", "hardtanh_", "clamp_", "clamp_min_", "clamp_max_", "hardswish_", "hardsigmoid_", "silu_",
+    "sigmoid_",
     "tanh_", "leaky_relu_", "elu_", "add_", "sub_", "mul_", "div_", "dropout_", "bernoulli_", "squeeze_", "unsqueeze_",
     "transpose_", "gelu_", "feature_dropout_",
 }  # fmt: skip
@@ -57,7 +59,8 @@ _IN_PLACE = {
 class Captured:
     """A network as a graph: ``graph`` refers to tensors of ``root`` by their original dotted names.
 
-    ``model`` is the copy of the network that was captured; ``train_spec`` and ``eval_spec`` are the trees of the outputs; ``eval_outputs`` says which of the graph's flat outputs are
+    ``model`` is the copy of the network that was captured; ``train_spec`` and ``eval_spec`` are the trees of the
+    outputs; ``eval_outputs`` says which of the graph's flat outputs are
     the evaluation's, in its order. ``example`` are the (batched, at least 2) inputs that it was captured with.
     """
 
@@ -134,14 +137,17 @@ def _export(model: nn.Module, example: tuple[torch.Tensor, ...]) -> tuple[fx.Gra
     shapes = tuple({0: torch.export.Dim.DYNAMIC} for _ in example)
     try:
         with _quiet():
-            program = torch.export.export(model, example, dynamic_shapes=(shapes if len(shapes) > 1 else (shapes[0],)), strict=False)
+            program = torch.export.export(
+                model, example, dynamic_shapes=(shapes if len(shapes) > 1 else (shapes[0],)), strict=False
+            )
             module = program.module(check_guards=False)
     except Exception as error:
         path = _failing_module(error, model)
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise CaptureError(
-            f"torch.export cannot capture module {path or type(model).__name__!r}: {first} -- forward must not branch on the "
-            "values or the batch size of tensors; rewrite that step with torch.where or move it out of the network"
+            f"torch.export cannot capture module {path or type(model).__name__!r}: {first} -- forward must not "
+            "branch on the values or the batch size of tensors; rewrite that step with torch.where or move it out of "
+            "the network"
         ) from error
     assert isinstance(module, fx.GraphModule)
     out_spec = program.call_spec.out_spec
@@ -169,7 +175,11 @@ def _functional(graph: fx.Graph) -> None:
             if str(changed.target).endswith("num_batches_tracked"):
                 graph.erase_node(node)
                 continue
-            raise refuse(node, f"it changes the buffer {changed.target!r}", "only batch norm's own counters may change in forward")
+            raise refuse(
+                node,
+                f"it changes the buffer {changed.target!r}",
+                "only batch norm's own counters may change in forward",
+            )
         if name not in _IN_PLACE or not isinstance(changed, fx.Node):
             raise refuse(node, "this in-place call is not known", "write it as a function of its input")
         if name == "bernoulli_":  # a source of noise, recognised as such by the rewriting
@@ -187,7 +197,11 @@ def _tidy(module: fx.GraphModule) -> fx.Graph:
     for node in list(graph.nodes):
         if node.op == "call_module" or op_name(node) in _ASSERTIONS:
             if node.op == "call_module" and "guards" not in str(node.target):
-                raise refuse(node, "a call of a whole module is left in the graph", "pass the network itself, not an exported one")
+                raise refuse(
+                    node,
+                    "a call of a whole module is left in the graph",
+                    "pass the network itself, not an exported one",
+                )
             graph.erase_node(node)
     _functional(graph)
     for node in list(graph.nodes):
@@ -246,8 +260,8 @@ def capture(model: nn.Module, example_inputs: Any) -> Captured:
         example_inputs: a tensor or a tuple of tensors, batch first. Sizes other than the batch are those of conversion.
 
     Raises:
-        CaptureError: control flow that depends on values, an operator that changes a buffer, a network whose evaluation is
-            not its captured training form with running statistics and without noise.
+        CaptureError: control flow that depends on values, an operator that changes a buffer, a network whose
+            evaluation is not its captured training form with running statistics and without noise.
         InputError: example inputs that are not float tensors.
     """
     example = _example(example_inputs)
@@ -270,7 +284,7 @@ def capture(model: nn.Module, example_inputs: Any) -> Captured:
     chosen = _matching(results, wanted)
     if chosen is None:
         raise CaptureError(
-            f"{type(model).__name__} computes something else in eval() than its training form without dropout and with running "
-            "statistics (a branch on self.training?); make both forms the same operations"
+            f"{type(model).__name__} computes something else in eval() than its training form without dropout and "
+            "with running statistics (a branch on self.training?); make both forms the same operations"
         )
     return Captured(flat, module, root, train_spec, eval_spec, chosen, example)

@@ -1,15 +1,18 @@
-"""Exact integer arithmetic in torch, on any device: what evaluation computes and the engine repeats (design, decision 5).
+"""Exact integer arithmetic in torch, on any device: what evaluation computes and the engine repeats (design, decision
+5).
 
-Codes are int32 tensors in torch's own layout; accumulators are exact. Torch has no integer convolution worth its time, so
-products are summed in floating point *where that is exact*: all terms are integers, and while the sum of their magnitudes
-stays below 2^24 (float32) or 2^53 (float64) every partial sum, in any order, is an integer without rounding. ``exact_type``
-computes that bound from the actual weights and picks the type. Everything after the accumulator is int64 arithmetic: the
-multiplier and the rounding of S3 are those of ``zeropoint.arithmetic``, which a test holds equal.
+Codes are int32 tensors in torch's own layout; accumulators are exact. Torch has no integer convolution worth its
+time, so products are summed in floating point *where that is exact*: all terms are integers, and while the sum of
+their magnitudes stays below 2^24 (float32) or 2^53 (float64) every partial sum, in any order, is an integer without
+rounding. ``exact_type`` computes that bound from the actual weights and picks the type. Everything after the
+accumulator is int64 arithmetic: the multiplier and the rounding of S3 are those of ``zeropoint.arithmetic``, which a
+test holds equal.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -21,8 +24,10 @@ _PART = 1 << 15
 def exact_type(weight: Tensor, largest_input: int) -> torch.dtype:
     """float32 if sums of products with ``weight`` (output channels first) are exact in it, else float64.
 
-    ``largest_input * max_c sum |w_c|`` bounds every partial sum. Accelerators may convolve by transforms (Winograd) or in
-    reduced precision, so there, and where reduced precision was asked for, float64 is taken: its error is far below one half.
+    ``largest_input * max_c sum |w_c|`` bounds every partial sum. Accelerators may convolve by transforms (Winograd)
+    or in
+    reduced precision, so there, and where reduced precision was asked for, float64 is taken: its error is far below
+    one half.
     """
     if weight.device.type != "cpu" or torch.get_float32_matmul_precision() != "highest":
         return torch.float64
@@ -77,7 +82,7 @@ def in_parts(compute: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
     rows = max(1, _PART * count // max(1, largest.numel()))
     if largest.device.type != "cpu" or rows >= count or any(len(t) != count for t in tensors):
         return compute(*tensors).to(torch.int32)
-    parts = zip(*(t.split(rows) for t in tensors), strict=True)
+    parts = zip(*(torch.split(t, rows) for t in tensors), strict=True)
     return torch.cat([compute(*part).to(torch.int32) for part in parts])
 
 
@@ -179,6 +184,7 @@ def average_pool(
     x: Tensor, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int], low: int, high: int
 ) -> Tensor:
     """Mean of the codes over each window, padded positions not counted; int32 ``(N, C, H, W)``."""
+
     def window_sum(t: Tensor) -> Tensor:
         # Sums of 8-bit codes over a window stay exact in float64 whatever the window.
         return F.avg_pool2d(t.double(), list(kernel), list(stride), list(padding), divisor_override=1).round_()

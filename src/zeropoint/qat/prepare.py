@@ -1,7 +1,8 @@
 """A float network made ready for quantized training: ``prepare``, and the module it gives.
 
-The prepared network is an ordinary module: its parameters and buffers have the float network's names, its layers and ranges sit
-beside them under ``quantized``. ``graph`` says what calls what; running it is a Python function generated from it.
+The prepared network is an ordinary module: its parameters and buffers have the float network's names, its layers and
+ranges sit beside them under ``quantized``. ``graph`` says what calls what; running it is a Python function generated
+from it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ from zeropoint.qat.structure import Structure
 
 @dataclass(frozen=True)
 class Pixels:
-    """Raw uint8 pixels as input, and the normalisation ``(pixel / 255 - mean) / std`` that the float network expects."""
+    """Raw uint8 pixels as input, and the normalisation ``(pixel / 255 - mean) / std`` that the float network
+    expects."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -43,7 +45,8 @@ class Pixels:
 
     @property
     def zero_point(self) -> int | None:
-        """Z of the affine map that *is* the normalisation, ``255 mean``; None if channels differ or it is no integer."""
+        """Z of the affine map that *is* the normalisation, ``255 mean``; None if channels differ or it is no
+        integer."""
         if len(set(self.mean)) > 1 or len(set(self.std)) > 1:
             return None
         z = 255 * self.mean[0]
@@ -54,7 +57,8 @@ def pixels(mean: float | Sequence[float], std: float | Sequence[float]) -> Pixel
     """Declare that the prepared network takes raw uint8 pixels, and how the float network had them normalised.
 
     Args:
-        mean, std: of pixels scaled to [0, 1], as torchvision's ``Normalize`` takes them: one number, or one per channel.
+        mean, std: of pixels scaled to [0, 1], as torchvision's ``Normalize`` takes them: one number, or one per
+        channel.
 
     A single mean and std is absorbed exactly by the input's scale and zero point where ``255 mean`` is an integer;
     otherwise each channel has a table of 256 entries, computed in integers as a 1x1 depthwise convolution.
@@ -73,7 +77,8 @@ def pixels(mean: float | Sequence[float], std: float | Sequence[float]) -> Pixel
 
 
 class Progress(nn.Module):
-    """The container of the layers, under ``quantized``; it also counts training steps and knows if batch norm is frozen.
+    """The container of the layers, under ``quantized``; it also counts training steps and knows if batch norm is
+    frozen.
 
     Buffers: ``training_steps`` (int64), ``batch_norm_frozen`` (bool).
     """
@@ -111,9 +116,9 @@ class Progress(nn.Module):
 class Prepared(nn.Module):
     """A network in simulated quantization (``train()``) and exact integer arithmetic (``eval()``).
 
-    ``forward`` takes and returns what the float network does (uint8 pixels instead of floats with ``qat.pixels``). Auxiliary
-    outputs that the float network has in training only are there in training only. All names but ``quantized`` belong
-    to the float network.
+    ``forward`` takes and returns what the float network does (uint8 pixels instead of floats with ``qat.pixels``).
+    Auxiliary outputs that the float network has in training only are there in training only. All names but
+    ``quantized`` belong to the float network.
     """
 
     quantized: Progress
@@ -305,7 +310,8 @@ def freeze_batch_norm(model: nn.Module) -> None:
 
 
 def integers(model: nn.Module, *inputs: Tensor) -> tuple[Tensor, ...]:
-    """The integer codes of the outputs in evaluation: exactly the engine's, int32, in torch's layout, outputs flattened.
+    """The integer codes of the outputs in evaluation: exactly the engine's, int32, in torch's layout, outputs
+    flattened.
 
     Raises ``InputError`` if the model is not a prepared one, or is training.
     """

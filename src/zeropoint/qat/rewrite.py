@@ -1,7 +1,7 @@
 """The workshop of the rewriting: walks the captured graph and builds the graph of quantized layers.
 
-``Rewriter`` knows how to read a captured call (``arguments``), what may be fused (``next_call``), which nodes are parameters,
-and how to place a layer. What is done with each operator stands in ``patterns``.
+``Rewriter`` knows how to read a captured call (``arguments``), what may be fused (``next_call``), which nodes are
+parameters, and how to place a layer. What is done with each operator stands in ``patterns``.
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ def register(root: nn.Module, name: str, value: Tensor | nn.Module, *, persisten
 class Rewriter:
     """Builds ``graph`` (layers, data movement, parameters) from a captured one, node by node in order.
 
-    Rules read ``node``s of the captured graph and call ``place`` for a layer or ``copy`` for data movement. ``env`` maps a
+    Rules read ``node``s of the captured graph and call ``place`` for a layer or ``copy`` for data movement. ``env``
+    maps a
     captured node to the new one that holds its value; nodes fused into an earlier one are mapped with it.
     """
 
@@ -109,7 +110,8 @@ class Rewriter:
         return self.env[node]
 
     def parameter(self, value: Any) -> Any:
-        """A parameter (or an expression of parameters, computed anew in each step) in the new graph; None stays None."""
+        """A parameter (or an expression of parameters, computed anew in each step) in the new graph; None stays
+        None."""
         if not isinstance(value, fx.Node):
             return value
         if value in self.env:

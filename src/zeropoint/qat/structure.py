@@ -1,4 +1,5 @@
-"""What a prepared network is beside its tensors: its graph, the trees of its outputs, its scheme; as data that pickles."""
+"""What a prepared network is beside its tensors: its graph, the trees of its outputs, its scheme; as data that
+pickles."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ from zeropoint.qat.schemes.affine import AffineScheme
 class Structure:
     """What a prepared network is beside its tensors.
 
-    ``graph`` is the training graph; ``eval_outputs`` says which of its outputs evaluation has. ``shapes`` are those of the
+    ``graph`` is the training graph; ``eval_outputs`` says which of its outputs evaluation has. ``shapes`` are those
+    of the
     example inputs.
     """
 
@@ -28,11 +30,12 @@ class Structure:
     shapes: tuple[tuple[int, ...], ...]
 
     def evaluation_graph(self, *, codes: bool = False) -> fx.Graph:
-        """The part that evaluation runs, without auxiliary branches of training; ``codes``: before outputs become real."""
+        """The part that evaluation runs, without auxiliary branches of training; ``codes``: before outputs become
+        real."""
         graph = fx.Graph()
         outputs = graph.graph_copy(self.graph, {})
-        chosen = [outputs[i] for i in self.eval_outputs]  # type: ignore[index]
-        graph.output(tuple(n.args[0] for n in chosen) if codes else tuple(chosen))
+        chosen: list[Any] = [outputs[i] for i in self.eval_outputs]  # type: ignore[index]
+        graph.output(tuple(n.all_input_nodes[0] for n in chosen) if codes else tuple(chosen))
         graph.eliminate_dead_code(is_impure_node=lambda n: n.op in ("placeholder", "output"))
         return graph
 
@@ -59,7 +62,9 @@ def _packed(graph: fx.Graph) -> list[tuple[Any, ...]]:
         target = node.target
         if isinstance(target, torch._ops.OpOverload):
             target = ("operator", *target._schema.name.split("::"), target._overloadname)
-        args, kwargs = (fx.map_arg(a, lambda n: _Reference(place[n])) for a in (node.args, node.kwargs))
+        args, kwargs = (
+            pytree.tree_map_only(fx.Node, lambda n: _Reference(place[n]), a) for a in (node.args, node.kwargs)
+        )
         rows.append((node.op, node.name, target, args, dict(kwargs)))
     return rows
 

@@ -1,7 +1,8 @@
 """The integer graph of a prepared network, and the proof that it computes the same integers: ``convert``.
 
-Every layer's integers come from the same ``integers()`` that evaluation uses; here they get TFLite's layouts and operations. Then
-the sample batches run through both sides, evaluation and engine, and every array between them is compared with ``==``.
+Every layer's integers come from the same ``integers()`` that evaluation uses; here they get TFLite's layouts and
+operations. Then the sample batches run through both sides, evaluation and engine, and every array between them is
+compared with ``==``.
 """
 
 from __future__ import annotations
@@ -129,7 +130,7 @@ def emit(model: Prepared, inputs: tuple[Tensor, ...]) -> tuple[Graph, dict[fx.No
 
 
 def _results(graph: fx.Graph) -> tuple[fx.Node, ...]:
-    return tuple(next(n for n in graph.nodes if n.op == "output").args[0])  # type: ignore[arg-type]
+    return tuple(next(n for n in graph.nodes if n.op == "output").args[0])
 
 
 def _batches(model: Prepared, samples: Iterable[Any]) -> Iterator[tuple[Tensor, ...]]:
@@ -148,16 +149,16 @@ def convert(model: nn.Module, samples: Iterable[Any] | Tensor | None = None, *, 
 
     Args:
         model: from ``qat.prepare``, trained or calibrated; its mode is restored afterwards.
-        samples: batches of inputs as the model takes them (tensors, or tuples that begin with them, such as a data loader's).
-            Their sizes become the graph's; its batch is 1, and open.
+        samples: batches of inputs as the model takes them (tensors, or tuples that begin with them, such as a data
+            loader's). Their sizes become the graph's; its batch is 1, and open.
         name: of the graph.
 
     Returns a graph whose every tensor equalled evaluation's codes on all samples. Its inputs and outputs are codes:
     images NHWC. ``graph.metadata`` is untouched; the count of compared values is in ``graph.description``.
 
     Raises:
-        ConversionError: the engine's integers differ from evaluation's (names the first layer, how many, by how much), or
-            there are no samples to compare with.
+        ConversionError: the engine's integers differ from evaluation's (names the first layer, how many, by how
+            much), or there are no samples to compare with.
         QuantizationError: weights or ranges that are not finite, ranges never observed; names the layer.
         UnsupportedError: an operation that no integer kernel does; names the layer.
     """
@@ -189,4 +190,3 @@ def _convert(model: Prepared, samples: Iterable[Any] | Tensor | None, name: str)
     if proof.values == 0:
         raise ConversionError("nothing was compared: no layer of the network is in the graph")
     return graph.replace(name=name, description=proof.summary())
-

@@ -1,8 +1,8 @@
 """Builds the graph: tensors, operations, and the layout of every value.
 
-Torch computes images as (N, C, H, W), the graph as (N, H, W, C). A ``Value`` remembers which of torch's axes each axis of
-its tensor is, so that permuting costs nothing until an operation needs a particular layout, and flattening, splitting and
-shuffling channels become plain reshapes wherever the elements already lie right.
+Torch computes images as (N, C, H, W), the graph as (N, H, W, C). A ``Value`` remembers which of torch's axes each
+axis of its tensor is, so that permuting costs nothing until an operation needs a particular layout, and flattening,
+splitting and shuffling channels become plain reshapes wherever the elements already lie right.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def natural(rank: int) -> tuple[int, ...]:
 class Value:
     """An array of the network as a tensor of the graph.
 
-    ``shape`` is torch's, with batch 1. ``order[i]`` is the torch axis that the tensor's axis i is. ``features``, if set:
+    ``shape`` is torch's, with batch 1. ``order[i]`` is the torch axis that the tensor's axis i is. ``features``, if
+    set:
     position j of the last axis holds torch's element ``features[j]`` (an image flattened as it lay).
     """
 
@@ -110,9 +111,7 @@ class Builder:
         """The graph's form of a per-tensor affine map."""
         return Quantization((params.scale,), (params.zero_point,))
 
-    def constant(
-        self, name: str, data: np.ndarray, quantization: Quantization | None = None
-    ) -> int:
+    def constant(self, name: str, data: np.ndarray, quantization: Quantization | None = None) -> int:
         """A constant tensor; equal unquantized ones (shapes, axes) are stored once."""
         data = np.ascontiguousarray(data)
         key = (str(data.dtype), data.tobytes(), data.shape)
@@ -205,7 +204,11 @@ class Builder:
 
     def fused(self, low: float | None, high: float | None, params: QuantParams, clamp: tuple[int, int]) -> str:
         """The fused activation that comes closest to the clamp ``[low, high]`` without exceeding it."""
-        known = {(0.0, None): "RELU", (0.0, 6.0): "RELU6", (-1.0, 1.0): "RELU_N1_TO_1"}
+        known: dict[tuple[float | None, float | None], str] = {
+            (0.0, None): "RELU",
+            (0.0, 6.0): "RELU6",
+            (-1.0, 1.0): "RELU_N1_TO_1",
+        }
         name = known.get((low, high), "NONE")
         bounds = activation_range(name, params, self.dtype)
         return name if bounds[0] <= clamp[0] and bounds[1] >= clamp[1] else "NONE"

@@ -37,7 +37,7 @@ def groups(before: Sequence[int], after: Sequence[int]) -> list[tuple[list[int],
 def _ordered(kept: list[int], shape: Sequence[int]) -> tuple[int, ...]:
     """An order of all axes in which the axes longer than 1 come as in ``kept``: a usual one if possible."""
     rank = len(shape)
-    candidates = [IMAGE] if rank == 4 else []
+    candidates: list[tuple[int, ...]] = [IMAGE] if rank == 4 else []
     candidates.append(natural(rank))
     for order in candidates:
         if [a for a in order if a == 0 or shape[a] != 1] == kept:
@@ -46,7 +46,8 @@ def _ordered(kept: list[int], shape: Sequence[int]) -> tuple[int, ...]:
 
 
 def reshape(builder: Builder, name: str, value: Value, shape: Sequence[int], *, linear_only: bool) -> Value:
-    """torch's ``view(shape)`` of a value; ``linear_only``: all readers are linear layers, which take features in any order."""
+    """torch's ``view(shape)`` of a value; ``linear_only``: all readers are linear layers, which take features in any
+    order."""
     shape = tuple(int(n) for n in shape)
     if value.features is not None:
         if shape == value.shape:
@@ -95,7 +96,9 @@ def cut(builder: Builder, name: str, value: Value, axis: int, start: int, end: i
     """``value[..., start:end:step]`` along a torch axis (``0 <= start < end <= size``)."""
     axis %= len(value.shape)
     if axis == 0 or value.features is not None:
-        raise UnsupportedError(f"{name}: slicing along the batch, or of a flattened image; slice another axis before it")
+        raise UnsupportedError(
+            f"{name}: slicing along the batch, or of a flattened image; slice another axis before it"
+        )
     shape = list(value.shape)
     shape[axis] = -(-(end - start) // step)
     made = builder.output(name, shape, value.order, value.params)

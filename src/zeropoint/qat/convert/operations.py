@@ -49,7 +49,9 @@ def _elementwise(
         elif len(value.shape) == len(shape):
             indices.append(builder.require(value, order, name).index)
         else:
-            raise UnsupportedError(f"{name}: operands of ranks {len(value.shape)} and {len(shape)}; unsqueeze one of them")
+            raise UnsupportedError(
+                f"{name}: operands of ranks {len(value.shape)} and {len(shape)}; unsqueeze one of them"
+            )
     fused = builder.fused(layer.low, layer.high, p.y, (p.low, p.high))
     kernel = activation_range(fused, p.y, builder.dtype)
     kind = "mul" if isinstance(layer, Multiply) else "sub" if layer.subtract else "add"
@@ -74,9 +76,7 @@ def _concat(
             laid = _rescale(builder, f"{name}/rescaled", laid, p.y)
         indices.append(laid.index)
     made = builder.output(name, shape, order, p.y)
-    builder.op(
-        "concatenation", indices, made.index, axis=order.index(layer.axis), fused_activation_function="NONE"
-    )
+    builder.op("concatenation", indices, made.index, axis=order.index(layer.axis), fused_activation_function="NONE")
     return made
 
 
@@ -126,7 +126,7 @@ def _average_pool(
     x = builder.require(inputs[0], IMAGE, name)
     kernel, stride, before = ((v[0], v[1]) for v in (layer.kernel, layer.stride, layer.padding))
     if layer.count_padding:
-        x = pad(builder, name, x, [(0, 0), (0, 0), (before[0],) * 2, (before[1],) * 2])  # type: ignore[list-item]
+        x = pad(builder, name, x, [(0, 0), (0, 0), (before[0],) * 2, (before[1],) * 2])
         mode = "VALID"
     else:
         x, mode = window(builder, name, x, (shape[2], shape[3]), kernel, stride, before, count_padding=False)
@@ -170,18 +170,14 @@ def _adaptive(
     return joined(bands, 2, name)
 
 
-def _table(
-    builder: Builder, name: str, layer: Table, inputs: Sequence[Value], shape: tuple[int, ...], _: Any
-) -> Value:
+def _table(builder: Builder, name: str, layer: Table, inputs: Sequence[Value], shape: tuple[int, ...], _: Any) -> Value:
     p = layer.integers()
     x = inputs[0]
     kernel = dtype_range(builder.dtype)
     if layer.kind.startswith("relu"):
         kernel = activation_range(layer.kind.upper(), p.y, builder.dtype)
     attrs = dict(layer.attrs)
-    return builder.finish(
-        layer.kind, (x.index,), name, x.shape, x.order, p.y, (p.low, p.high), kernel, **attrs
-    )
+    return builder.finish(layer.kind, (x.index,), name, x.shape, x.order, p.y, (p.low, p.high), kernel, **attrs)
 
 
 def _pad(builder: Builder, name: str, layer: Pad, inputs: Sequence[Value], shape: tuple[int, ...], _: Any) -> Value:
@@ -202,9 +198,7 @@ def _mean(builder: Builder, name: str, layer: Mean, inputs: Sequence[Value], sha
         left = [a for a in x.order if a not in layer.axes]
         order = tuple(sorted(left).index(a) for a in left)
     clamp, kernel = (p.y.qmin, p.y.qmax), dtype_range(builder.dtype)
-    return builder.finish(
-        "mean", (x.index, axes), name, shape, order, p.y, clamp, kernel, keep_dims=layer.keepdim
-    )
+    return builder.finish("mean", (x.index, axes), name, shape, order, p.y, clamp, kernel, keep_dims=layer.keepdim)
 
 
 def _softmax(
@@ -224,9 +218,7 @@ def _resize(
     size = builder.constant(f"{name}/size", np.array(shape[2:], np.int32))
     kind = "resize_bilinear" if layer.mode == "bilinear" else "resize_nearest_neighbor"
     centres = layer.mode == "bilinear" and not layer.align_corners
-    builder.op(
-        kind, (x.index, size), made.index, align_corners=layer.align_corners, half_pixel_centers=centres
-    )
+    builder.op(kind, (x.index, size), made.index, align_corners=layer.align_corners, half_pixel_centers=centres)
     return made
 
 
@@ -234,17 +226,13 @@ def _order(shape: Sequence[int]) -> tuple[int, ...]:
     return IMAGE if len(shape) == 4 else natural(len(shape))
 
 
-def _real_input(
-    builder: Builder, name: str, layer: RealInput, inputs: Any, shape: tuple[int, ...], _: Any
-) -> Value:
+def _real_input(builder: Builder, name: str, layer: RealInput, inputs: Any, shape: tuple[int, ...], _: Any) -> Value:
     value = builder.output(name, shape, _order(shape), layer.output_params())
     builder.inputs.append(value.index)
     return value
 
 
-def _pixel_input(
-    builder: Builder, name: str, layer: PixelInput, inputs: Any, shape: tuple[int, ...], _: Any
-) -> Value:
+def _pixel_input(builder: Builder, name: str, layer: PixelInput, inputs: Any, shape: tuple[int, ...], _: Any) -> Value:
     p = layer.output_params()
     unsigned = QuantParams(p.scale, p.zero_point - p.qmin, 0, 255)
     raw = builder.output(name, shape, _order(shape), unsigned, dtype="uint8")
@@ -285,4 +273,3 @@ EMIT: dict[type[Layer], Emit] = {
     Dropout: _same,
     StochasticDepth: _same,
 }
-

@@ -89,9 +89,7 @@ def _bias(builder: Builder, name: str, p: IntegerProduct) -> int:
     return builder.constant(f"{name}/bias", p.bias.cpu().numpy().astype(np.int32), quantization)
 
 
-def product(
-    builder: Builder, name: str, layer: Product, p: IntegerProduct, x: Value, shape: tuple[int, ...]
-) -> Value:
+def product(builder: Builder, name: str, layer: Product, p: IntegerProduct, x: Value, shape: tuple[int, ...]) -> Value:
     """A convolution or linear layer; ``shape`` is its output's in torch."""
     fused = builder.fused(layer.low, layer.high, p.y, (p.low, p.high))
     kernel_clamp = activation_range(fused, p.y, builder.dtype)

@@ -68,7 +68,9 @@ def compare(
             if result is None:
                 raise ConversionError(f"{node.target}: the engine did not compute tensor {graph.tensors[index].name!r}")
             if result.shape != codes.shape:
-                raise ConversionError(f"{node.target}: the engine's shape is {result.shape}, evaluation's {codes.shape}")
+                raise ConversionError(
+                    f"{node.target}: the engine's shape is {result.shape}, evaluation's {codes.shape}"
+                )
             if not np.array_equal(result, codes):
                 apart = np.abs(result.astype(np.int64) - codes.astype(np.int64))
                 raise ConversionError(

@@ -25,7 +25,8 @@ class IntegerConcat:
 class Concat(Layer):
     """``torch.cat`` along ``axis``.
 
-    Inputs computed for this concatenation alone are ``deferred``: they leave observing to it, in training, and share its range.
+    Inputs computed for this concatenation alone are ``deferred``: they leave observing to it, in training, and share
+    its range.
     The others keep their own range and are rescaled. The range is that of all inputs together.
     """
 

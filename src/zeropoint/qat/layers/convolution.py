@@ -20,9 +20,11 @@ _LARGEST_BIAS = 2.0**30
 
 @dataclass(frozen=True)
 class IntegerProduct:
-    """The integers of one convolution or matrix product, in torch's layout: what evaluation computes with and conversion stores.
+    """The integers of one convolution or matrix product, in torch's layout: what evaluation computes with and
+    conversion stores.
 
-    ``acc = sum (x - Z_x)(w - Z_w) + bias``; ``code = clamp(Z_y + acc * multiplier * 2^(shift - 31), low, high)`` (S2-S6).
+    ``acc = sum (x - Z_x)(w - Z_w) + bias``; ``code = clamp(Z_y + acc * multiplier * 2^(shift - 31), low, high)``
+    (S2-S6).
     """
 
     weight: Tensor  # int32 codes, output channels first
@@ -43,7 +45,8 @@ class IntegerProduct:
 class Product(Layer):
     """A convolution (``conv``) or, with ``conv`` None, a linear layer; batch norm and clamp fused.
 
-    Called with ``(x, weight, bias, bn_weight, bn_bias, running_mean, running_var, num_batches_tracked)``, the last five None
+    Called with ``(x, weight, bias, bn_weight, bn_bias, running_mean, running_var, num_batches_tracked)``, the last
+    five None
     without batch norm.
 
     Args:
@@ -157,7 +160,8 @@ class Product(Layer):
             real = bias.detach().double() / torch.as_tensor(accumulator_scale, device=bias.device)
             rounded = torch.trunc(real + torch.copysign(torch.full_like(real, 0.5), real))
             bias_codes = rounded.to(torch.int64)
-        # The reference kernels round the product of two scales to float32 first, but not where int8 convolutions take it.
+        # The reference kernels round the product of two scales to float32 first, but not where int8 convolutions take
+        # it.
         product = accumulator_scale
         if len(scales) == 1 and (self.conv is None or not self.output.signed):
             product = accumulator_scale.astype(np.float32).astype(np.float64)
@@ -189,7 +193,8 @@ class Product(Layer):
     def _fit_bias(
         self, weight: Tensor, codes: Tensor, zero: int, scales: np.ndarray, x_scale: float, largest: float
     ) -> tuple[Tensor, np.ndarray]:
-        """Coarser weight codes where the bias would not fit int32 at their step: there it drowns the products anyway."""
+        """Coarser weight codes where the bias would not fit int32 at their step: there it drowns the products
+        anyway."""
         needed = np.float32(largest / (x_scale * _LARGEST_BIAS))
         if not bool((scales < needed).any()):
             return codes, scales

@@ -75,7 +75,8 @@ class Dropout(Layer):
 
 
 class StochasticDepth(Layer):
-    """Drops whole samples (``by_row``) or the whole batch with probability ``1 - survival`` in training (Huang 2016)."""
+    """Drops whole samples (``by_row``) or the whole batch with probability ``1 - survival`` in training (Huang
+    2016)."""
 
     passes_range = True
 

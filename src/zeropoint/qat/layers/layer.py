@@ -1,8 +1,8 @@
 """What all quantized layers share: the ranges they stand between, and their integer parameters, computed when needed.
 
-A layer is called with activations and, where it has them, the float parameters of the original network (which stay under their
-original names in the model). In training it computes with real numbers and quantizes its output; in evaluation it
-takes integer codes (int32 tensors) and returns integer codes, by the arithmetic of the engine.
+A layer is called with activations and, where it has them, the float parameters of the original network (which stay
+under their original names in the model). In training it computes with real numbers and quantizes its output; in
+evaluation it takes integer codes (int32 tensors) and returns integer codes, by the arithmetic of the engine.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def _version(t: Tensor) -> tuple[int, int]:
 class Layer(nn.Module):
     """A node of the prepared network with one output array and hence one range.
 
-    ``output`` is the range of the output: the layer's own, or one shared with other layers. ``sources`` are the ranges of
+    ``output`` is the range of the output: the layer's own, or one shared with other layers. ``sources`` are the
+    ranges of
     the activation inputs, in order. ``deferred``: a concatenation downstream observes and quantizes the output in
     training, because all its inputs share one range; the layer then only computes.
 
@@ -73,7 +74,7 @@ class Layer(nn.Module):
             with torch.no_grad():
                 # The watched tensors are kept alive, so that no new one can take an old one's identity.
                 self._cache = ((key, watched), make())
-        return self._cache[1]  # type: ignore[no-any-return]
+        return self._cache[1]
 
     def input_params(self) -> list[QuantParams]:
         """Affine maps of the inputs (S1)."""

@@ -1,0 +1,1 @@
+"""What becomes of each operator, one rule an ATen call; ``zeropoint.qat.patterns`` lists them."""
