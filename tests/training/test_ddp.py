@@ -25,6 +25,7 @@ torch.set_num_threads(1)
 rank = int(os.environ["RANK"])
 values = tiny_recipe(batch_size=32, epochs=5, learning_rate=0.1, freeze_epochs=1).to_dict()
 values["scheme"] = {scheme!r}
+values["network"]["width"] = 12
 recipe = from_dict(values)
 train, test = data.digits("train"), data.digits("test")
 torch.manual_seed(rank)  # different weights to begin with: the ranks must agree because they communicate
@@ -36,7 +37,13 @@ Path({folder!r}, f"rank{{rank}}.json").write_text(json.dumps(metrics))
 """
 
 
-@pytest.mark.parametrize("scheme", [None, {"bits": 8, "momentum": 0.9}], ids=["float", "quantized"])
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        pytest.param(None, id="float", marks=pytest.mark.slow),
+        pytest.param({"bits": 8, "momentum": 0.9}, id="quantized"),
+    ],
+)
 def test_two_ranks_agree(scheme: dict[str, float] | None, tmp_path: Path) -> None:
     import torch
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,12 @@ from zeropoint.training import checkpoint as checkpoints
 
 STEPS_PER_EPOCH = 7
 Whole = Callable[[Recipe], dict[str, Tensor]]
+
+
+def logged(folder: Path) -> list[dict[str, str]]:
+    """The rows of a run's metrics.csv."""
+    with (folder / "metrics.csv").open(newline="") as stream:
+        return list(csv.DictReader(stream))
 
 
 class StopAt(Callback):
@@ -63,8 +70,19 @@ def test_interrupted_twice(tmp_path: Path, uninterrupted: Whole) -> None:
         with pytest.raises(KeyboardInterrupt):
             train_tiny(tmp_path, recipe, callbacks=(StopAt(stop),), resume=True)
     assert same(train_tiny(tmp_path, recipe, resume=True), uninterrupted(recipe))
-    rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))
+    rows = logged(tmp_path)
     assert [int(row["epoch"]) for row in rows] == [0, 1, 2]
+
+
+# While ranges move, and when they and batch norm are frozen.
+@pytest.mark.parametrize("stop", [5, 9, 17])
+def test_quantized_training_resumes_exactly(stop: int, tmp_path: Path, uninterrupted: Whole) -> None:
+    recipe = replace(tiny_recipe(save_every=2, freeze_epochs=1, learning_rate=0.05), scheme={"bits": 8, "delay": 10})
+    with pytest.raises(KeyboardInterrupt):
+        train_tiny(tmp_path, recipe, callbacks=(StopAt(stop),))
+    weights = train_tiny(tmp_path, recipe, resume=True)
+    assert any(name.endswith(("minimum", "maximum")) for name in weights)
+    assert same(weights, uninterrupted(recipe))
 
 
 def test_another_seed_gives_other_weights(uninterrupted: Whole) -> None:
@@ -121,7 +139,7 @@ def test_resuming_another_recipe_is_refused(tmp_path: Path) -> None:
 
 def test_logs_and_checkpoint_of_a_run(tmp_path: Path) -> None:
     train_tiny(tmp_path, tiny_recipe(epochs=2))
-    rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))
+    rows = logged(tmp_path)
     assert [int(row["step"]) for row in rows] == [STEPS_PER_EPOCH, 2 * STEPS_PER_EPOCH]
     assert all(0 < float(row["accuracy"]) <= 1 for row in rows)
     assert any(file.name.startswith("events.") for file in (tmp_path / "tensorboard").iterdir())

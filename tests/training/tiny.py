@@ -10,7 +10,7 @@ from rich.console import Console
 from torch import Tensor
 
 from zeropoint import data, zoo
-from zeropoint.training import CHECKPOINT, Pixels, Recipe, fit, from_dict
+from zeropoint.training import CHECKPOINT, Recipe, fit, from_dict, make_description
 from zeropoint.training import checkpoint as checkpoints
 
 
@@ -40,6 +40,6 @@ def train_tiny(folder: Path, recipe: Recipe, **options: object) -> dict[str, Ten
     """The weights at the end of a run, under their names in the checkpoint."""
     torch.manual_seed(recipe.train.seed)
     train, test = tiny_data()
-    model = Pixels(zoo.build(**recipe.network), recipe.data.mean, recipe.data.std)
+    model = make_description(recipe, train).wrap(zoo.build(**recipe.network))
     fit(model, recipe, train, test, folder, console=Console(file=io.StringIO()), **options)  # type: ignore[arg-type]
     return checkpoints.read(folder / CHECKPOINT)["state_dict"]  # type: ignore[no-any-return]
