@@ -116,7 +116,7 @@ class Operands(nn.Module):
         self.gamma = nn.Parameter(torch.rand(8, 1, 1) + 0.5)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu((x * self.gamma + 0.25) * 0.5 - x / 3.0)
+        return F.relu((x * self.gamma + 0.25) * 0.5 - x / 3.0) + (1 - x) * -x
 
 
 MIDDLES: dict[str, Callable[[], Callable[[Tensor], Tensor] | nn.Module]] = {

@@ -206,10 +206,12 @@ def test_children_may_have_any_other_name() -> None:
     class Names(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.layers, self.scheme, self.codes = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 4)
+            self.layers, self.codes = nn.Linear(4, 4), nn.Linear(4, 4)
+            self.freeze, self.relu_1 = nn.ReLU(), nn.ReLU()
+            self.steps = nn.Linear(4, 4)
 
         def forward(self, x: Tensor) -> Tensor:
-            return self.codes(self.scheme(self.layers(x)))
+            return self.codes(self.freeze(self.steps(self.relu_1(self.layers(x)))))
 
     model = qat.prepare(Names(), torch.randn(2, 4), qat.affine(8))
     assert model(torch.randn(3, 4)).shape == (3, 4)

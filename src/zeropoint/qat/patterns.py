@@ -42,6 +42,8 @@ RULES: dict[str, Rule] = {
     "aten.add.Scalar": elementwise.addition,
     "aten.sub.Tensor": elementwise.addition,
     "aten.sub.Scalar": elementwise.addition,
+    "aten.rsub.Scalar": elementwise.addition,
+    "aten.neg.default": elementwise.negation,
     "aten.mul.Tensor": elementwise.multiplication,
     "aten.mul.Scalar": elementwise.multiplication,
     "aten.div.Tensor": elementwise.division,

@@ -86,7 +86,6 @@ class Rewriter:
         self.env: dict[fx.Node, fx.Node] = {}
         self.inputs: dict[fx.Node, tuple[fx.Node, ...]] = {}  # placed layer -> its activation inputs
         self._attributes: dict[str, fx.Node] = {}
-        self._names: dict[str, int] = {}
         self._constants = 0
         self.activations = self._depending_on_inputs()
         products = [n for n in captured.graph.nodes if n.op == "call_function" and _multiplies(n)]
@@ -156,8 +155,11 @@ class Rewriter:
         stem = re.sub(r"\W", "_", layer.path) or kind or type(layer).__name__.lower()
         if kind and layer.path:
             stem = f"{stem}_{kind}"
-        count = self._names[stem] = self._names.get(stem, -1) + 1
-        target = f"{CONTAINER}.{stem}" + (f"_{count}" if count else "")
+        container, name, count = self.root.get_submodule(CONTAINER), stem, 0
+        while hasattr(container, name):
+            count += 1
+            name = f"{stem}_{count}"
+        target = f"{CONTAINER}.{name}"
         register(self.root, target, layer)
         placed = self.graph.call_module(target, (*inputs, *parameters))
         placed.meta["path"] = layer.path

@@ -18,7 +18,7 @@ from zeropoint.graph import Graph, verify
 from zeropoint.qat.convert.builder import Builder, Constant, Value
 from zeropoint.qat.convert.movement import cut, permute, reshape
 from zeropoint.qat.convert.operations import EMIT
-from zeropoint.qat.convert.proof import Proof, compare
+from zeropoint.qat.convert.proof import Proof
 from zeropoint.qat.layers.convolution import Product
 from zeropoint.qat.layers.edges import Dropout
 from zeropoint.qat.layers.elementwise import Constant as ConstantLayer
@@ -182,10 +182,10 @@ def _convert(model: Prepared, samples: Iterable[Any] | Tensor | None, name: str)
             raise UnsupportedError(f"{layer_name}: {type(layer).__name__} has no form in the graph")
     graph, proved, recorder = emit(model, first)
     verify(graph, integer_only=True)
-    proof = Proof()
+    proof = Proof(graph, proved, recorder)
     batch: tuple[Tensor, ...] | None = first
     while batch is not None:
-        compare(graph, proved, recorder, batch, proof)
+        proof.compare(batch)
         batch = next(batches, None)
     if proof.values == 0:
         raise ConversionError("nothing was compared: no layer of the network is in the graph")

@@ -37,10 +37,12 @@ def _binary(rw: Rewriter, node: fx.Node, layer: Callable[..., Layer], a: Any, b:
 
 
 def addition(rw: Rewriter, node: fx.Node) -> None:
-    """add and sub, with a following clamp."""
+    """add, sub and rsub, with a following clamp."""
     a = arguments(node)
     rw.require(a["alpha"] == 1, node, f"alpha = {a['alpha']}", "multiply first, then add")
-    subtract = op_name(node).startswith("aten.sub")
+    subtract = "sub" in op_name(node)
+    if op_name(node).startswith("aten.rsub"):
+        a["self"], a["other"] = a["other"], a["self"]
     if not subtract and not isinstance(a["other"], fx.Node) and a["other"] == 0:
         rw.env[node] = rw.value(a["self"])
         return
@@ -72,6 +74,11 @@ def multiplication(rw: Rewriter, node: fx.Node) -> None:
             rw.env[node] = rw.place(StochasticDepth(module_path(node), *found), node, [rw.value(x)])
             return
     _binary(rw, node, Multiply, a["self"], a["other"], "mul")
+
+
+def negation(rw: Rewriter, node: fx.Node) -> None:
+    """neg: mul by -1."""
+    _binary(rw, node, Multiply, arguments(node)["self"], -1.0, "neg")
 
 
 def division(rw: Rewriter, node: fx.Node) -> None:
