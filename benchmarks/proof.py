@@ -3,8 +3,8 @@
     python benchmarks/proof.py CHECKPOINT.ckpt MODEL.tflite --data cifar10:PATH [--reference-images 1000] [--json]
 
 Compares three computations of the same network on the test set: the PyTorch model's ``eval()``, the integer engine, and
-LiteRT's reference kernels (slow: the first ``--reference-images``). Prints how many integers were compared, how many are
-equal, and the accuracies.
+LiteRT's reference kernels (slow: the first ``--reference-images``). Prints how many integers were compared, how many
+are equal, and the accuracies.
 """
 
 from __future__ import annotations
