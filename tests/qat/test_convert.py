@@ -150,3 +150,18 @@ def test_average_pooling_that_no_kernel_does_is_refused_by_name() -> None:
     model(images(4, 16))
     with pytest.raises(UnsupportedError, match=r"middle.*count_include_pad"):
         qat.convert(model, samples=[images(1, 16)])
+
+
+def test_normalisation_of_one_channel_is_a_table() -> None:
+    torch.manual_seed(0)
+    source = qat.pixels(0.5, 0.5)
+    pixels = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
+    model = qat.prepare(nn.Conv2d(1, 2, 3), pixels, qat.affine(8), input=source)
+    model(pixels)
+    graph = qat.convert(model, samples=[pixels])
+    assert graph.ops[0].kind == "depthwise_conv_2d"
+    normalised = Session(graph).intermediates(pixels.permute(0, 2, 3, 1).numpy())[graph.ops[0].outputs[0]]
+    q = graph.tensors[graph.ops[0].outputs[0]].quantization
+    assert q is not None
+    real = q.scale[0] * (normalised.reshape(-1).astype(np.float64) - q.zero_point[0])
+    assert np.abs(real - source.normalise(pixels).numpy().reshape(-1)).max() <= q.scale[0]

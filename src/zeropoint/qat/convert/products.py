@@ -109,7 +109,8 @@ def product(builder: Builder, name: str, layer: Product, p: IntegerProduct, x: V
         "dilation_w_factor": dilation[1],
         "fused_activation_function": fused,
     }
-    depthwise = conv.groups > 1 and codes.shape[1] == 1
+    # A 1x1 convolution of a single channel is both kinds; as a depthwise one the engine makes it a table.
+    depthwise = codes.shape[1] == 1 and (conv.groups > 1 or kernel == (1, 1))
     if depthwise:
         attrs["depth_multiplier"] = codes.shape[0] // conv.groups
         weight = _weights(builder, name, codes.transpose(1, 2, 3, 0), p, 3)
