@@ -14,7 +14,7 @@ from torch import Tensor
 
 from zeropoint.errors import QuantizationError
 from zeropoint.qat import fused, fused_layer
-from zeropoint.qat.ranges import Range, affine_map
+from zeropoint.qat.ranges import Range, WeightRange, affine_map
 
 
 def round_half_away(x: Tensor) -> Tensor:
@@ -103,13 +103,22 @@ def _check_bits(bits: int) -> None:
         raise QuantizationError(f"weight bits = {bits}: codes have 2 to 8 bits")
 
 
-def _weight_map(w: Tensor, bits: int, per_channel: bool, axis: int) -> tuple[Tensor, Tensor, int, int]:
+def _weight_map(
+    w: Tensor, bits: int, per_channel: bool, axis: int, range: WeightRange | None = None, observe: bool = False
+) -> tuple[Tensor, Tensor, int, int]:
     w = w.detach()
-    if not per_channel:
+    others = [d for d, _ in enumerate(w.shape) if d != axis]
+    if per_channel:
+        low, high = (w.amin(dim=others), w.amax(dim=others)) if others else (w, w)
+    else:
         low, high = torch.aminmax(w)
+    if range is not None:
+        if observe:
+            range.observe(low, high)
+        low, high = range.extremes(low, high)
+    if not per_channel:
         return affine_map(low, high, bits=bits)
-    others = [d for d in range(w.dim()) if d != axis]
-    bound = w.abs().amax(dim=others) if others else w.abs()
+    bound = torch.maximum(low.abs(), high.abs())
     return affine_map(-bound, bound, bits=bits, symmetric=True)
 
 
@@ -124,22 +133,32 @@ class _Weight(torch.autograd.Function):
     """Quantize-dequantize with the gradient of the identity (T7)."""
 
     @staticmethod
-    def forward(ctx: Any, w: Tensor, bits: int, per_channel: bool, axis: int) -> Tensor:
-        if fused.applies(w) and (axis == 0 or not per_channel):
+    def forward(
+        ctx: Any, w: Tensor, bits: int, per_channel: bool, axis: int, range: WeightRange | None, observe: bool
+    ) -> Tensor:
+        if range is None and fused.applies(w) and (axis == 0 or not per_channel):
             return fused_layer.quantize_weight(w, bits, per_channel)
-        scale, zero_point, qmin, qmax = _weight_map(w, bits, per_channel, axis)
+        scale, zero_point, qmin, qmax = _weight_map(w, bits, per_channel, axis, range, observe)
         return quantize_dequantize(w, _along(scale, w, axis), _along(zero_point, w, axis), qmin, qmax)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
-        return grads[0], None, None, None
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        return grads[0], None, None, None, None, None
 
 
-def weight(w: Tensor, *, bits: int = 8, per_channel: bool = False, axis: int = 0) -> Tensor:
+def weight(
+    w: Tensor,
+    *,
+    bits: int = 8,
+    per_channel: bool = False,
+    axis: int = 0,
+    range: WeightRange | None = None,
+    observe: bool = True,
+) -> Tensor:
     """The weights as their codes stand for them, straight-through in backward (T5, T7).
 
-    The range is that of ``w`` itself at every step (T1 with a = 0: weights are known exactly, an average of old ones
-    would clip new ones).
+    Without ``range``, the range is that of ``w`` itself at every step (T1 with a = 0: weights are known exactly, an
+    average of old ones clips new ones).
 
     Args:
         w: real weights, any shape.
@@ -147,14 +166,22 @@ def weight(w: Tensor, *, bits: int = 8, per_channel: bool = False, axis: int = 0
         per_channel: True: symmetric int8 codes, one scale per index of ``axis``. False: asymmetric uint8 codes
             ``[0, 2^B - 1]``, one scale.
         axis: the output-channel axis of ``w``.
+        range: the moving average to use instead (T1 with a > 0), updated with ``w`` first if ``observe``.
     """
     _check_bits(bits)
-    return _Weight.apply(w, bits, per_channel, axis)  # type: ignore[no-any-return]
+    return _Weight.apply(w, bits, per_channel, axis, range, observe)  # type: ignore[no-any-return]
 
 
 @torch.no_grad()
 def weight_params(
-    w: Tensor, *, bits: int = 8, per_channel: bool = False, axis: int = 0, strict: bool = False, name: str = ""
+    w: Tensor,
+    *,
+    bits: int = 8,
+    per_channel: bool = False,
+    axis: int = 0,
+    strict: bool = False,
+    range: WeightRange | None = None,
+    name: str = "",
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The codes behind `weight`, always the same ones: ``weight(w) == scale * (codes - zero_point)``.
 
@@ -175,7 +202,7 @@ def weight_params(
         )
     if strict and low == high == 0:
         raise QuantizationError(f"{layer}: all weights are zero, a dead range; remove the layer or train it further")
-    scale, zero_point, qmin, qmax = _weight_map(w, bits, per_channel, axis)
+    scale, zero_point, qmin, qmax = _weight_map(w, bits, per_channel, axis, range)
     z = _along(zero_point, w, axis)
     steps = round_half_away(w / _along(scale, w, axis).to(w.dtype))
     codes = torch.minimum(torch.maximum(steps, qmin - z), qmax - z) + z

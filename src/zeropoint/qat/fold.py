@@ -32,7 +32,7 @@ from torch import Tensor, nn
 
 from zeropoint.errors import InputError, QuantizationError
 from zeropoint.qat import fake_quantize, fused, fused_layer
-from zeropoint.qat.ranges import Range, is_distributed
+from zeropoint.qat.ranges import Range, WeightRange, is_distributed
 
 Linear3 = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 FORMS = ("two_convolutions", "one_convolution")
@@ -261,6 +261,7 @@ def conv_bn_activation(
     form: str = "two_convolutions",
     batch_statistics: bool = True,
     training: bool = True,
+    weight_range: WeightRange | None = None,
     name: str = "",
 ) -> Tensor:
     """One whole layer of simulated quantization: convolution, folded batch norm, clamp, range, quantization (T5-T7).
@@ -280,6 +281,7 @@ def conv_bn_activation(
         form: of the folding, see the module.
         batch_statistics: False once the batch norm is frozen.
         training: False: no statistics, no observation; quantizes with what is there.
+        weight_range: the weights' moving average, where the scheme has one (T1 with a > 0); takes the slower way.
         name: the layer, for error messages (default: the range's).
 
     Returns fake-quantized activations (N, out, ...).
@@ -297,6 +299,7 @@ def conv_bn_activation(
     if (
         isinstance(conv, Convolution)
         and not transposed
+        and weight_range is None
         and fused.applies(x, weight, bias, range.minimum, *(() if bn is None else (bn.weight, bn.running_mean)))
     ):
         layer = fused_layer.Layer(
@@ -308,7 +311,10 @@ def conv_bn_activation(
         return function.apply(x, weight, bias, gamma, beta, layer)  # type: ignore[no-any-return]
 
     def quantize_weight(w: Tensor) -> Tensor:
-        return fake_quantize.weight(w, bits=weight_bits, per_channel=per_channel, axis=1 if transposed else 0)
+        axis = 1 if transposed else 0
+        return fake_quantize.weight(
+            w, bits=weight_bits, per_channel=per_channel, axis=axis, range=weight_range, observe=training
+        )
 
     if bn is None:
         y = conv(x, quantize_weight(weight), bias)

@@ -24,7 +24,7 @@ from zeropoint.qat.layers.convolution import Product
 from zeropoint.qat.layers.edges import PixelInput, RealInput, RealOutput
 from zeropoint.qat.layers.layer import Layer
 from zeropoint.qat.patterns import rewrite
-from zeropoint.qat.ranges import Range
+from zeropoint.qat.ranges import Range, WeightRange
 from zeropoint.qat.rewrite import CONTAINER, Rewriter, layer_of, register
 from zeropoint.qat.schemes.affine import AffineScheme
 from zeropoint.qat.structure import Structure
@@ -296,9 +296,9 @@ def prepare(model: nn.Module, example_inputs: Any, scheme: AffineScheme, *, inpu
 
 
 def freeze_ranges(model: nn.Module) -> None:
-    """Let all activation ranges stay as they are from now on; they quantize, whatever the delay."""
+    """Let all ranges stay as they are from now on; activations are quantized, whatever the delay."""
     for module in model.modules():
-        if isinstance(module, Range):
+        if isinstance(module, Range | WeightRange):
             module.frozen = True
 
 

@@ -207,3 +207,60 @@ class Range(nn.Module):
         kind = "int8" if self.signed else "uint8"
         low, high = float(self.minimum), float(self.maximum)
         return f"bits={self.bits}, {kind}, [{low:.4g}, {high:.4g}], frozen={self._frozen}"
+
+
+class WeightRange(nn.Module):
+    """The moving average of a layer's (folded) weight extremes: T1 for weights, as the scheme's ``weight_momentum`` asks.
+
+    Without one (``weight_momentum=0``) a layer takes the extremes of its weights as they are, which clips nothing. With
+    one, a weight that outruns the average saturates, in training and in the integers alike.
+
+    Args:
+        momentum: the ``a`` of T1, in (0, 1).
+        channels: number of output channels for one range per channel, or None for one range.
+
+    Buffers: ``minimum``, ``maximum`` (float32, scalars or ``(channels,)``), ``steps`` (int64, observations so far),
+    ``is_frozen`` (bool).
+    """
+
+    minimum: Tensor
+    maximum: Tensor
+    steps: Tensor
+    is_frozen: Tensor
+
+    def __init__(self, momentum: float, channels: int | None = None) -> None:
+        super().__init__()
+        if not 0 < momentum < 1:
+            raise QuantizationError(f"weight_momentum = {momentum} is outside (0, 1)")
+        self.momentum = momentum
+        shape = () if channels is None else (channels,)
+        self.register_buffer("minimum", torch.zeros(shape))
+        self.register_buffer("maximum", torch.zeros(shape))
+        self.register_buffer("steps", torch.tensor(0, dtype=torch.int64))
+        self.register_buffer("is_frozen", torch.tensor(False))
+
+    @property
+    def frozen(self) -> bool:
+        """Whether observations leave the range alone."""
+        return bool(self.is_frozen)
+
+    @frozen.setter
+    def frozen(self, value: bool) -> None:
+        self.is_frozen.fill_(bool(value))
+
+    @torch.no_grad()
+    def observe(self, low: Tensor, high: Tensor) -> None:
+        """Take the extremes of this step's weights (in the buffers' shape) into the average; the first initialises it.
+
+        Weights are equal on all ranks, so nothing is reduced. Frozen ranges ignore the call.
+        """
+        if self.frozen:
+            return
+        first = self.steps == 0
+        for average, new in ((self.minimum, low), (self.maximum, high)):
+            average.copy_(torch.where(first, new, self.momentum * average + (1 - self.momentum) * new))
+        self.steps += 1
+
+    def extremes(self, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+        """The averages; before the first observation ``(low, high)``, the extremes of the weights at hand."""
+        return (self.minimum, self.maximum) if int(self.steps) else (low, high)

@@ -13,6 +13,7 @@ from torch import Tensor
 from zeropoint.arithmetic import QuantParams, quantize_multipliers
 from zeropoint.qat import fake_quantize, fold, integer
 from zeropoint.qat.layers.layer import Layer, code_bounds, finite
+from zeropoint.qat.ranges import WeightRange
 
 _LARGEST_BIAS = 2.0**30
 """Codes of a bias stay below: the sum of products still has room in int32."""
@@ -55,6 +56,7 @@ class Product(Layer):
         low, high: the fused clamp (ReLU: 0 and None).
         weight_bits, per_channel, form: see ``qat.affine``.
         eps, momentum: of the batch norm.
+        weight_range: the weights' moving average, where the scheme has one (T1).
     """
 
     defers = True
@@ -71,8 +73,10 @@ class Product(Layer):
         high: float | None = None,
         eps: float = 1e-5,
         momentum: float | None = 0.1,
+        weight_range: WeightRange | None = None,
     ) -> None:
         super().__init__(path)
+        self.weight_range = weight_range
         self.conv = conv
         self.weight_bits, self.per_channel, self.form = weight_bits, per_channel, form
         self.low, self.high = low, high
@@ -109,11 +113,12 @@ class Product(Layer):
                 high=self.high,
                 form=self.form,
                 batch_statistics=not self.batch_norm_frozen,
+                weight_range=self.weight_range,
                 name=self.name,
             )
 
         def quantize_weight(w: Tensor) -> Tensor:
-            return fake_quantize.weight(w, bits=self.weight_bits, per_channel=self.per_channel)
+            return fake_quantize.weight(w, bits=self.weight_bits, per_channel=self.per_channel, range=self.weight_range)
 
         if norm is None:
             y = conv(x, quantize_weight(weight), bias)
@@ -136,7 +141,8 @@ class Product(Layer):
 
         Raises ``QuantizationError``, naming the layer: weights or ranges that are not finite, ranges never observed.
         """
-        return self.cached((weight, bias, *bn), lambda: self._integers(weight, bias, *bn))
+        averages = () if self.weight_range is None else tuple(self.weight_range.buffers())
+        return self.cached((weight, bias, *bn, *averages), lambda: self._integers(weight, bias, *bn))
 
     def _integers(self, weight: Tensor, bias: Tensor | None, *bn: Tensor | None) -> IntegerProduct:
         (x,), y = self.input_params(), self.output_params()
@@ -145,7 +151,11 @@ class Product(Layer):
             finite(norm.running_mean + norm.running_var, f"{self.name}: batch norm's running statistics")
             weight, bias = fold.folded(weight, bias, norm)
         codes, scale, zero_point = fake_quantize.weight_params(
-            weight, bits=self.weight_bits, per_channel=self.per_channel, name=self.name
+            weight,
+            bits=self.weight_bits,
+            per_channel=self.per_channel,
+            range=self.weight_range,
+            name=self.name,
         )
         zero = int(zero_point.flatten()[0])
         scales = scale.cpu().numpy().astype(np.float64).reshape(-1)

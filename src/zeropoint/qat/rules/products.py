@@ -10,6 +10,7 @@ from torch import fx
 from zeropoint.qat import fold
 from zeropoint.qat.capture import module_path
 from zeropoint.qat.layers.convolution import Product
+from zeropoint.qat.ranges import WeightRange
 from zeropoint.qat.rewrite import Rewriter, arguments, pair, shape_of
 from zeropoint.qat.rules.fusing import finish, fused_clamp
 from zeropoint.qat.rules.spatial import place_pad
@@ -21,6 +22,13 @@ def _product(rw: Rewriter, node: fx.Node, conv: fold.Convolution | None, x: fx.N
     """A convolution or linear layer with the batch norm and clamp that follow it."""
     norm = rw.next_call(node, BATCH_NORM)
     place_product(rw, node, norm, conv, x, weight, bias)
+
+
+def _weight_range(rw: Rewriter, channels: Any) -> WeightRange | None:
+    """The moving average of the weights that the scheme asks for (T1), or None."""
+    if not rw.scheme.weight_momentum:
+        return None
+    return WeightRange(rw.scheme.weight_momentum, int(channels) if rw.scheme.per_channel else None)
 
 
 def place_product(
@@ -52,6 +60,7 @@ def place_product(
         form=rw.scheme.fold,
         low=low,
         high=high,
+        weight_range=_weight_range(rw, shape_of(node)[1 if conv else -1]),
         **settings,
     )
     layer.batch_norm_frozen = frozen

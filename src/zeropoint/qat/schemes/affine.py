@@ -37,6 +37,7 @@ class AffineScheme:
     fold: str = "two_convolutions"
     freeze_bn_after: int | None = None
     overrides: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    weight_momentum: float = 0.0
 
     @property
     def signed(self) -> bool:
@@ -76,6 +77,7 @@ def affine(
     activation_bits: int | None = None,
     per_channel: bool = False,
     momentum: float = 0.99,
+    weight_momentum: float = 0.0,
     delay: int = 0,
     fold: str = "two_convolutions",
     freeze_bn_after: int | None = None,
@@ -88,7 +90,9 @@ def affine(
         weight_bits, activation_bits: either one by itself.
         per_channel: False: uint8 activations and asymmetric uint8 weights, one scale per array (the lecture's).
             True: int8 activations and symmetric int8 weights, one scale per output channel (TFLite's).
-        momentum: the ``a`` of the ranges' moving average (T1).
+        momentum: the ``a`` of the activation ranges' moving average (T1).
+        weight_momentum: the ``a`` of the weights' (T1). 0, as in the paper's experiments: the range is that of the
+            weights as they are, and clips none; above 0 it is a moving average, saved with the model.
         delay: training steps before activations are quantized; they are observed from the first.
         fold: ``"two_convolutions"`` (T6) or ``"one_convolution"`` (Krishnamoorthi 2018, 3.2.2); see `qat.fold`.
         freeze_bn_after: training steps after which batch norms keep their averages; None: never.
@@ -106,6 +110,7 @@ def affine(
         fold,
         freeze_bn_after,
         {path: dict(values) for path, values in (overrides or {}).items()},
+        weight_momentum,
     )
     if fold not in FORMS:
         raise QuantizationError(f"fold = {fold!r}: the forms are {' and '.join(FORMS)}")
@@ -113,6 +118,8 @@ def affine(
         raise QuantizationError(f"freeze_bn_after = {freeze_bn_after} is negative")
     if not 0 <= momentum < 1:
         raise QuantizationError(f"momentum = {momentum} is outside [0, 1)")
+    if not 0 <= weight_momentum < 1:
+        raise QuantizationError(f"weight_momentum = {weight_momentum} is outside [0, 1)")
     if delay < 0:
         raise QuantizationError(f"delay = {delay} is negative")
     _check_bits("weight_bits", scheme.weight_bits)
