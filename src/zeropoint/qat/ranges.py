@@ -210,7 +210,7 @@ class Range(nn.Module):
 
 
 class WeightRange(nn.Module):
-    """The moving average of a layer's (folded) weight extremes: T1 for weights, as the scheme's ``weight_momentum`` asks.
+    """The moving average of a layer's (folded) weight extremes (T1), where the scheme has a ``weight_momentum``.
 
     Without one (``weight_momentum=0``) a layer takes the extremes of its weights as they are, which clips nothing. With
     one, a weight that outruns the average saturates, in training and in the integers alike.
