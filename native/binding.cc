@@ -91,8 +91,12 @@ std::vector<int> indices(nb::handle values, const std::string &who) {
 
 template <class T>
 void widen(const Array &a, const std::string &who, std::vector<std::int32_t> &out) {
-    const auto *data = static_cast<const T *>(a.data());
-    for (std::size_t i = 0; i < a.size(); ++i) out.push_back(narrow(static_cast<std::int64_t>(data[i]), who));
+    const auto *data = static_cast<const std::uint8_t *>(a.data());
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        T value;  // an array need not be aligned to its type
+        std::memcpy(&value, data + i * sizeof(T), sizeof(T));
+        out.push_back(narrow(static_cast<std::int64_t>(value), who));
+    }
 }
 
 zp::Attribute attribute_from(nb::handle value, const std::string &who) {

@@ -180,10 +180,22 @@ void Plan::lay_out_arena() {
         if (slot[t] >= 0) offset_[t] = layout.offsets[static_cast<std::size_t>(slot[t])];
 }
 
+// In the child of a fork the lock may be held for ever, by a thread that stayed behind; whoever is refused there does without
+// the kept workspaces.
+std::unique_lock<std::mutex> Plan::lock_workspaces() const {
+    std::unique_lock<std::mutex> lock(workspaces_, std::defer_lock);
+    if (pool_->foreign()) {
+        static_cast<void>(lock.try_lock());
+    } else {
+        lock.lock();
+    }
+    return lock;
+}
+
 std::unique_ptr<Plan::Workspace> Plan::make_workspace() const {
     {
-        const std::lock_guard<std::mutex> lock(workspaces_);
-        if (!free_.empty()) {
+        const std::unique_lock<std::mutex> lock = lock_workspaces();
+        if (lock && !free_.empty()) {
             std::unique_ptr<Workspace> workspace = std::move(free_.back());
             free_.pop_back();
             return workspace;
@@ -213,7 +225,8 @@ std::unique_ptr<Plan::Workspace> Plan::make_workspace() const {
 }
 
 void Plan::release(std::unique_ptr<Workspace> workspace) const {
-    const std::lock_guard<std::mutex> lock(workspaces_);
+    const std::unique_lock<std::mutex> lock = lock_workspaces();
+    if (!lock) return;
     if (keep_) std::swap(workspace, last_);
     if (workspace) free_.push_back(std::move(workspace));
 }
@@ -277,8 +290,8 @@ void Plan::read_tensor(int index, void *into) const {
     }
     if (!keep_) throw PlanError("tensors are readable only in a plan made with keep_intermediates");
     if (offset_[root] < 0) throw PlanError("tensor '" + program_.tensors[t].name + "' takes no part in this plan");
-    const std::lock_guard<std::mutex> lock(workspaces_);
-    if (!last_) throw PlanError("tensors are readable after the first run");
+    const std::unique_lock<std::mutex> lock = lock_workspaces();
+    if (!lock || !last_) throw PlanError("tensors are readable after the first run");
     std::memcpy(into, last_->arena.data() + offset_[root], size);
 }
 

@@ -81,6 +81,7 @@ private:
     void prepare_steps(const std::string &isa);
     void lay_out_arena();
     std::vector<const void *> constants_of(const StepSpec &step, bool *all_constant) const;
+    std::unique_lock<std::mutex> lock_workspaces() const;
     std::unique_ptr<Workspace> make_workspace() const;
     void release(std::unique_ptr<Workspace> workspace) const;
 

@@ -23,8 +23,8 @@ void zp_average_pool_2d_s8_portable(const void *params, const zp_buffers *buffer
             int8_t *out = y + ((ptrdiff_t)unit * p->out_w + ow) * p->channels;
             const int32_t inside = rows.end > rows.first && cols.end > cols.first;
             const int32_t count = inside ? (rows.end - rows.first) * (cols.end - cols.first) : 1;
-            for (int32_t first = 0; first < p->channels; first += BLOCK) {
-                const int32_t block = p->channels - first < BLOCK ? p->channels - first : BLOCK;
+            for (int32_t first = 0, block; first < p->channels; first += block) { /* ends at channels, never beyond int32 */
+                block = p->channels - first < BLOCK ? p->channels - first : BLOCK;
                 int32_t sum[BLOCK] = {0};
                 for (int32_t kh = rows.first; kh < rows.end; ++kh) {
                     for (int32_t kw = cols.first; kw < cols.end; ++kw) {

@@ -38,8 +38,8 @@ void zp_depthwise_conv_2d_s8_portable(const void *params, const zp_buffers *buff
         for (int32_t ow = 0; ow < p->out_w; ++ow) {
             const zp_taps cols = zp_taps_inside(ow * p->stride_w - p->pad_left, p->kernel_w, p->dilation_w, p->in_w);
             int8_t *out = y + ((ptrdiff_t)unit * p->out_w + ow) * p->out_c;
-            for (int32_t first = 0; first < p->out_c; first += BLOCK) {
-                const int32_t block = p->out_c - first < BLOCK ? p->out_c - first : BLOCK;
+            for (int32_t first = 0, block; first < p->out_c; first += block) { /* ends at out_c, never beyond int32 */
+                block = p->out_c - first < BLOCK ? p->out_c - first : BLOCK;
                 uint32_t sum[BLOCK];
                 for (int32_t c = 0; c < block; ++c) sum[c] = bias ? (uint32_t)bias[first + c] : 0u;
                 for (int32_t kh = rows.first; kh < rows.end; ++kh) {

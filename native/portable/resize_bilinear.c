@@ -60,7 +60,10 @@ static rounded decode(int32_t encoding) {
     return (bits & 0x7fffffffu) == 0 ? zero : value;
 }
 
-/* To the nearest integer, halves away from zero, limited to what can become a code. */
+/* Limited to what can become a code, with or without a code offset. */
+static int32_t limited(int64_t value) { return (int32_t)(value < -512 ? -512 : value > 512 ? 512 : value); }
+
+/* To the nearest integer, halves away from zero, limited. */
 static int32_t nearest(rounded v) {
     const int64_t size = v.m < 0 ? -v.m : v.m;
     int64_t whole = 0;
@@ -68,8 +71,7 @@ static int32_t nearest(rounded v) {
         whole = v.e > 8 ? 512 : size << v.e;
     else if (v.e > -32)
         whole = (size + ((int64_t)1 << (-v.e - 1))) >> -v.e;
-    if (whole > 512) whole = 512;
-    return v.m < 0 ? -(int32_t)whole : (int32_t)whole;
+    return limited(v.m < 0 ? -whole : whole);
 }
 
 static int32_t weigh_rounded(const int32_t code[4], const rounded row[2], const rounded col[2]) {
@@ -85,7 +87,7 @@ static int32_t weigh_exact(const int32_t code[4], const int32_t row[2], const in
     const int64_t one = (int64_t)1 << (2 * weight_bits);
     int64_t total = 0;
     for (int32_t i = 0; i < 4; ++i) total += (int64_t)code[i] * row[i & 1] * col[i >> 1];
-    return (int32_t)((total + (total > 0 ? one / 2 : -(one / 2))) / one);
+    return limited((total + (total > 0 ? one / 2 : -(one / 2))) / one);
 }
 
 void zp_resize_bilinear_s8_portable(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end) {

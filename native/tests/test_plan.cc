@@ -2,6 +2,10 @@
 // integers for every instruction set, every number of threads and any number of concurrent runs.
 #include "../plan/plan.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
 #include <cstring>
 #include <functional>
 #include <string>
@@ -191,6 +195,27 @@ void check_refusals() {
         CHECK(mentions(refusal([&] { Plan plan(net->program, {1, name, false}); }), "unknown instruction set"));
     CHECK(mentions(refusal([&] { Plan plan(net->program, {0, "", false}); }), "threads"));
     CHECK(refused == 36);
+
+    // One byte that is to be added up 2^23 times for each of 2^20 outputs stays inside its tensor, and would run for hours.
+    Program endless;
+    for (const std::int64_t size : {1, 1 << 20}) {
+        TensorSpec t;
+        t.name = "t";
+        t.shape = {size};
+        endless.tensors.push_back(t);
+    }
+    StepSpec reduce{"reduce", {0}, {1}, {}};
+    for (const char *name : {"keep_rank", "reduce_rank"}) reduce.attrs[name] = one(1);
+    for (const char *name : {"keep_stride", "reduce_stride"}) reduce.attrs[name] = many({0});
+    for (const char *name : {"input_zero_point", "output_zero_point", "multiplier", "shift"}) reduce.attrs[name] = one(0);
+    reduce.attrs["keep_shape"] = many({1 << 20});
+    reduce.attrs["reduce_shape"] = many({INT32_MAX / 256});
+    reduce.attrs["clamp_min"] = one(-128);
+    reduce.attrs["clamp_max"] = one(127);
+    endless.steps = {reduce};
+    endless.inputs = {0};
+    endless.outputs = {1};
+    CHECK(mentions(refusal([&] { Plan plan(endless, {}); }), "'reduce_shape'"));
 }
 
 void check_choice() {
@@ -273,6 +298,52 @@ void check_same_integers() {
     CHECK(mentions(refusal([&] { best.read_tensor(100, a.data()); }), "no tensor 100"));
 }
 
+// A child of fork may be born while another thread of the parent is between two locks: it has to run all the same.
+void check_fork() {
+#if !defined(__SANITIZE_THREAD__)
+    Program program;
+    for (const char *name : {"x", "y"}) {
+        TensorSpec t;
+        t.name = name;
+        t.shape = {1};
+        program.tensors.push_back(t);
+    }
+    StepSpec copy{"strided_copy", {0}, {1}, {}};
+    for (const char *name : {"rank", "element_size"}) copy.attrs[name] = one(1);
+    for (const char *name : {"shape", "in_stride"}) copy.attrs[name] = many({1});
+    copy.attrs["in_offset"] = one(0);
+    program.steps = {copy};
+    program.inputs = {0};
+    program.outputs = {1};
+    const Plan plan(program, {2, "", false});
+    const auto run = [&plan](std::int8_t value) {
+        std::int8_t result = 0;
+        const void *in[] = {&value};
+        void *out[] = {&result};
+        plan.run(in, out);
+        return result == value;
+    };
+    std::atomic<bool> stop{false};
+    std::vector<std::thread> callers;
+    for (int c = 0; c < 3; ++c)
+        callers.emplace_back([&] {
+            while (!stop.load()) CHECK(run(5));
+        });
+    for (int i = 0; i < 100; ++i) {
+        const pid_t child = fork();
+        if (child == 0) {
+            alarm(30);
+            _exit(run(static_cast<std::int8_t>(i)) ? 0 : 1);
+        }
+        int status = 1;
+        CHECK(waitpid(child, &status, 0) == child);
+        CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    }
+    stop.store(true);
+    for (std::thread &caller : callers) caller.join();
+#endif
+}
+
 void check_flip() {
     for (std::size_t n = 0; n < 40; ++n) {
         std::vector<std::uint8_t> from(n), to(n), back(n);
@@ -293,6 +364,7 @@ int main() {
     check_flip();
     check_refusals();
     check_same_integers();
+    check_fork();
     std::printf("plan: all checks passed\n");
     return 0;
 }

@@ -272,6 +272,17 @@ static void test_resizes(void) {
             p.row_high_weight = p.col_high_weight = single_rest;
         }
     }
+    /* integer weights so far above 1 that the sum leaves int32: the code saturates, by the sign of code + offset */
+    const int32_t at[2] = {0, 1}, big = 1 << 26, none = 0;
+    for (int32_t offset = 0; offset <= 128; offset += 128) {
+        for (int32_t column = 0; column < 2; ++column) { /* codes -100 and 50 */
+            const zp_resize_bilinear_params p = {1,      2,      2,    1,     1,           1,           offset, 0,    0,
+                                                 &at[1], &at[1], &big, &none, &at[column], &at[column], &big,   &none};
+            y = run(zp_resize_bilinear_s8_portable, &p, 1, 1, x, NULL, NULL);
+            assert(y[0] == (column || offset ? 127 : -128));
+            free(y);
+        }
+    }
     for (int32_t round = 0; round < 2000; ++round) { /* any encoding of a weight whatsoever is defined behaviour */
         int32_t wild[4];
         for (int32_t i = 0; i < 4; ++i)

@@ -37,7 +37,7 @@ struct MatmulShape {
     int64_t blocks() const { return (rows + kBlockRows - 1) / kBlockRows; }
     int64_t panel_bytes() const { return k_padded() * kPanel + 5 * kPanel * 4; }
     // Row corrections, the gathered rows, and room for a whole vector behind the last one.
-    int64_t scratch_bytes() const { return kBlockRows * 4 + kBlockRows * k_padded() + 128; }
+    int64_t scratch_bytes() const { return kBlockRows * 4 + (rows < kBlockRows ? rows : kBlockRows) * k_padded() + 128; }
 };
 
 inline MatmulShape matmul_shape(const zp_conv_2d_params &p) {

@@ -31,6 +31,7 @@ void prepare_reduce(StepReader &step, Prepared &out) {
         stride[rank] = p.reduce_stride[d];
     }
     step.require(kept == elements(step.output(0)), "keep_shape", "is not the size of the output");
+    step.require(product({kept, reduced}) == elements(step.input(0)), "reduce_shape", "times keep_shape is not the size of the input");
     step.require(reduced <= INT32_MAX / 256, "reduce_shape", "is too much for a 32-bit sum");
     step.expect_inside(elements(step.input(0)), 0, rank, shape, stride, "keep_stride");
     out.units = kept;
