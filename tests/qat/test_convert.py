@@ -165,3 +165,14 @@ def test_normalisation_of_one_channel_is_a_table() -> None:
     assert q is not None
     real = q.scale[0] * (normalised.reshape(-1).astype(np.float64) - q.zero_point[0])
     assert np.abs(real - source.normalise(pixels).numpy().reshape(-1)).max() <= q.scale[0]
+
+
+def test_weights_that_are_all_zero_are_refused_by_name() -> None:
+    """A dead range has no scale that means anything: the layer is named instead of quietly shipped."""
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 3))
+    nn.init.zeros_(net[2].weight)
+    x = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    model = qat.prepare(net, (x,), qat.affine(8))
+    model(x)
+    with pytest.raises(QuantizationError, match=r"^2.*all weights are zero"):
+        qat.convert(model, samples=[x])

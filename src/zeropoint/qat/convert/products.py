@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from zeropoint.arithmetic import activation_range
-from zeropoint.errors import UnsupportedError
+from zeropoint.errors import QuantizationError, UnsupportedError
 from zeropoint.graph import Quantization
 from zeropoint.qat import fold
 from zeropoint.qat.convert.builder import IMAGE, Builder, Value, natural
@@ -94,6 +94,8 @@ def product(builder: Builder, name: str, layer: Product, p: IntegerProduct, x: V
     fused = builder.fused(layer.low, layer.high, p.y, (p.low, p.high))
     kernel_clamp = activation_range(fused, p.y, builder.dtype)
     codes = p.weight.cpu().numpy()
+    if p.dead:
+        raise QuantizationError(f"{name}: all weights are zero, a dead range; remove the layer or train it further")
     if layer.conv is None:
         return _linear(builder, name, p, x, shape, codes, fused, kernel_clamp)
     conv: fold.Convolution = layer.conv

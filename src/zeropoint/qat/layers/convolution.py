@@ -41,6 +41,7 @@ class IntegerProduct:
     low: int
     high: int
     centred: Tensor  # weight - weight_zero_point in the floating-point type that sums it exactly
+    dead: bool  # all real weights are 0: they compute, but no range is behind their scale
 
 
 class Product(Layer):
@@ -198,6 +199,7 @@ class Product(Layer):
             low,
             high,
             centred.to(integer.exact_type(centred, largest)),
+            not bool(weight.any()),
         )
 
     def _fit_bias(

@@ -42,6 +42,8 @@ class Add(Layer):
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Real values in and out in training, codes in evaluation."""
         if self.training:
+            if not self.subtract and not self.deferred:
+                return fake_quantize.add(a, b, self.output, low=self.low, high=self.high)
             return self.quantize(a - b if self.subtract else a + b, self.low, self.high)
         p = self.integers()
         zero_points = (p.a.zero_point, p.b.zero_point, p.y.zero_point)
