@@ -71,8 +71,7 @@ def survive(seed: int) -> bool:
     try:
         plans = [program.plan(isa=isa) for isa in engine.isas_supported()]
         results = [plan.run([x]) for plan in plans]
-    except REFUSALS as error:
-        assert str(error)
+    except REFUSALS:
         return False
     for result in results[1:]:
         assert all(np.array_equal(a, b) for a, b in zip(result, results[0], strict=True))
