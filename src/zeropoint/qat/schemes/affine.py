@@ -94,7 +94,9 @@ def affine(
         weight_momentum: the ``a`` of the weights' (T1). 0, as in the paper's experiments: the range is that of the
             weights as they are, and clips none; above 0 it is a moving average, saved with the model.
         delay: training steps before activations are quantized; they are observed from the first.
-        fold: ``"two_convolutions"`` (T6) or ``"one_convolution"`` (Krishnamoorthi 2018, 3.2.2); see `qat.fold`.
+        fold: ``"two_convolutions"`` (T6) or ``"one_convolution"`` (Krishnamoorthi 2018, 3.2.2); see `qat.fold`. T6
+            normalises with moving averages that trail the weights and take no gradient: fine-tune with it at small
+            learning rates. One convolution normalises with the batch and trains as stably as the float network.
         freeze_bn_after: training steps after which batch norms keep their averages; None: never.
         overrides: bits for ``"first"`` and ``"last"`` layer and for module paths, for instance
             ``{"first": {"bits": 8}, "features.3.conv": {"weight_bits": 4, "activation_bits": 8}}``.
