@@ -24,8 +24,8 @@ from zeropoint.errors import ZeropointError
 TRANSFORMERS = ("vit_", "swin_", "maxvit", "convnext")
 """Families that are not convolutions, batch norm and activations alone: they normalise over channels or attend."""
 
-SIZES = {"inception_v3": 299}
-"""Image sizes of networks that have no output for smaller ones."""
+SIZES = {"inception_v3": 299, "maxvit": 224, "vit_": 224}
+"""Image sizes of families that have no output for smaller ones."""
 
 DEFAULT_SIZE = 64
 
@@ -64,7 +64,7 @@ def attempt(name: str, *, per_channel: bool = False, size: int | None = None, cl
     """One network: prepared, one training step, converted with proof on one image."""
     torch.manual_seed(0)
     start, stage, reason, operations, values = time.perf_counter(), "", "", 0, ""
-    side = size or SIZES.get(name, DEFAULT_SIZE)
+    side = size or next((s for family, s in SIZES.items() if name.startswith(family)), DEFAULT_SIZE)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         network = torchvision.models.get_model(name, weights=None, num_classes=classes)
