@@ -1,13 +1,6 @@
 #include "registry.h"
 
-#include "../portable/params.h"
 #include "portable_kernels.h"
-#ifdef ZP_HAVE_AVX512VNNI
-#include "add/add.h"
-#include "depthwise_conv_2d/depthwise_conv_2d.h"
-#include "matmul/matmul.h"
-#include "pool_2d/pool_2d.h"
-#endif
 
 namespace zp {
 
@@ -17,18 +10,11 @@ static std::vector<KernelRecord> make_records() {
     r.push_back({#op, "s8", Isa::portable, #op "_s8_portable", zp_##op##_s8_portable});
     ZP_PORTABLE_OPS(ZP_PORTABLE)
 #undef ZP_PORTABLE
-#ifdef ZP_HAVE_AVX512VNNI
-    r.push_back({"conv_2d", "s8", Isa::avx512vnni, "conv_2d_s8_avx512vnni", zp_conv_2d_s8_avx512vnni, zp_conv_2d_matmul_accepts,
-                 zp_conv_2d_matmul_packed_bytes, zp_conv_2d_matmul_pack, zp_conv_2d_matmul_scratch_bytes, zp_conv_2d_matmul_units});
-    r.push_back({"fully_connected", "s8", Isa::avx512vnni, "fully_connected_s8_avx512vnni", zp_fully_connected_s8_avx512vnni,
-                 zp_fully_connected_matmul_accepts, zp_fully_connected_matmul_packed_bytes, zp_fully_connected_matmul_pack,
-                 zp_fully_connected_matmul_scratch_bytes, zp_fully_connected_matmul_units});
-    r.push_back({"depthwise_conv_2d", "s8", Isa::avx512vnni, "depthwise_conv_2d_s8_avx512vnni", zp_depthwise_conv_2d_s8_avx512vnni,
-                 zp_depthwise_conv_2d_accepts, zp_depthwise_conv_2d_packed_bytes, zp_depthwise_conv_2d_pack,
-                 zp_depthwise_conv_2d_scratch_bytes, nullptr});
-    r.push_back({"add", "s8", Isa::avx512vnni, "add_s8_avx512vnni", zp_add_s8_avx512vnni, zp_add_accepts});
-    r.push_back({"average_pool_2d", "s8", Isa::avx512vnni, "average_pool_2d_s8_avx512vnni", zp_average_pool_2d_s8_avx512vnni});
-    r.push_back({"max_pool_2d", "s8", Isa::avx512vnni, "max_pool_2d_s8_avx512vnni", zp_max_pool_2d_s8_avx512vnni});
+#ifdef ZP_HAVE_X86_KERNELS
+    add_x86_records(r);
+#endif
+#ifdef ZP_HAVE_ARM_KERNELS
+    add_arm_records(r);
 #endif
     return r;
 }

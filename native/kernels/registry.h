@@ -39,6 +39,10 @@ struct KernelRecord {
 
 const std::vector<KernelRecord> &kernel_records();
 
+// Those of one architecture, in registry_<architecture>.cc; only the built one exists.
+void add_x86_records(std::vector<KernelRecord> &records);
+void add_arm_records(std::vector<KernelRecord> &records);
+
 // The record of the highest rung <= `bound` whose CPU features are all present and that accepts `params`; among
 // equals the first. A pure function of its arguments. Null where no record fits.
 const KernelRecord *choose_kernel(const std::vector<KernelRecord> &records, const std::string &op, const void *params,

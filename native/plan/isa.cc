@@ -36,13 +36,17 @@ std::uint32_t detect_cpu_features() {
         found |= kAvx512;
         if ((c >> 11) & 1u) found |= kAvx512Vnni;
     }
+    if ((found & kAvx2) && a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && ((a >> 4) & 1u)) found |= kAvxVnni;
 #endif
     return found;
 }
 
 const char *isa_name(Isa isa) {
     switch (isa) {
+        case Isa::neon: return "neon";
+        case Isa::neondot: return "neondot";
         case Isa::avx2: return "avx2";
+        case Isa::avxvnni: return "avxvnni";
         case Isa::avx512vnni: return "avx512vnni";
         case Isa::portable: break;
     }
@@ -51,14 +55,17 @@ const char *isa_name(Isa isa) {
 
 std::uint32_t isa_features(Isa isa) {
     switch (isa) {
+        case Isa::neon: return kNeon;
+        case Isa::neondot: return kNeon | kNeonDot;
         case Isa::avx2: return kAvx2;
+        case Isa::avxvnni: return kAvx2 | kAvxVnni;
         case Isa::avx512vnni: return kAvx2 | kAvx512 | kAvx512Vnni;
         case Isa::portable: break;
     }
     return 0;
 }
 
-static const Isa kLadder[] = {Isa::portable, Isa::avx2, Isa::avx512vnni};
+static const Isa kLadder[] = {Isa::portable, Isa::neon, Isa::neondot, Isa::avx2, Isa::avxvnni, Isa::avx512vnni};
 
 std::vector<Isa> isas_built() {
     std::vector<Isa> built;

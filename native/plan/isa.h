@@ -1,6 +1,7 @@
 // Instruction sets: which this CPU has, which were built, and how a user names one.
 //
-// The sets form one ladder (portable < avx2 < avx512vnni): naming one means "this rung and those below it".
+// The sets of an architecture form one ladder (portable < avx2 < avxvnni < avx512vnni; portable < neon < neondot): naming
+// one means "this rung and those below it, as far as this CPU has them".
 #ifndef ZP_PLAN_ISA_H
 #define ZP_PLAN_ISA_H
 
@@ -10,12 +11,15 @@
 
 namespace zp {
 
-enum class Isa : int { portable = 0, avx2 = 1, avx512vnni = 2 };
+enum class Isa : int { portable = 0, neon, neondot, avx2, avxvnni, avx512vnni };
 
 enum CpuFeature : std::uint32_t {
     kAvx2 = 1u << 0,
     kAvx512 = 1u << 1,      // F, CD, BW, DQ and VL together; every CPU with VNNI has them
     kAvx512Vnni = 1u << 2,
+    kAvxVnni = 1u << 3,     // vpdpbusd on 256 bits, VEX-coded
+    kNeon = 1u << 4,        // 64-bit Arm has it always
+    kNeonDot = 1u << 5,     // sdot, udot
 };
 
 // What cpuid and xgetbv say: a bit is set only where the operating system saves the registers too.
