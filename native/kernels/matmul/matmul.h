@@ -1,18 +1,31 @@
-// The int8 matrix product behind conv_2d and fully_connected: y[row, channel] = sum over k of x[row, k] w[channel, k].
+// The int8 matrix product behind conv_2d and fully_connected, for every x86 instruction set: shapes and packed layouts.
+// Start reading here, then `convolve.h` (the loops), then one instruction set's file (a tile of the product).
 //
-// The instruction (vpdpbusd) multiplies unsigned bytes by signed ones, so activations enter as u = x + 128. With zero points
-// unfolded (S4):
-//   sum (x - Zx)(w - Zw) = sum u w - (128 + Zx) sum w - Zw sum u + K (128 + Zx) Zw
-// Everything but the first and third term is known when the weights are, and goes into the bias. The third costs one sum per
-// row of activations, and only where Zw != 0. All sums are modulo 2^32, as in the portable kernels, so the result is
-// theirs whatever the numbers.
+// y[position, channel] = sum over the window of x w. A convolution is computed without ever writing its windows down:
+// the image lines that a block of output positions needs are brought into per-thread scratch once, in the form that the
+// multiply instruction wants, and every output position of a line then starts a constant number of bytes after its
+// neighbour. So a tile of ROWS neighbouring positions reads ROWS rows of one constant pitch, whatever the kernel, stride,
+// dilation or padding. A fully connected layer (and a 1x1 convolution) is the same with one long line.
 //
-// Packed weights: one panel per 32 channels of a group, a panel being
-//   weights     int8 [k / 4][32][4]      four consecutive k of one channel side by side, zero-filled
-//   bias, multiplier, left shift, right shift, multiplier_low     int32 [5][32]
-// A convolution is the same product over rows that are gathered from the image, a block of rows at a time, into
-// per-thread scratch. A work unit is one block of rows times one panel; the units of a block follow each other, so
-// a thread gathers each block about once.
+// The reduction runs over segments: stretches of the window that are contiguous in a line (a whole kernel row, or one
+// tap where the kernel is dilated), each padded to whole groups of `group` values with zero weights.
+//
+// Two forms of the operands, by instruction:
+//   vpdpbusd  unsigned by signed bytes, four at a time. x enters as u = x + 128, w as w - Zw where that fits a signed byte
+//             for the whole panel ("centred"), else as w. With zero points unfolded (S4):
+//               sum (x - Zx)(w - Zw) = sum u (w - Zw) - (128 + Zx) sum (w - Zw)
+//                                    = sum u w - (128 + Zx) sum w - Zw sum u + K (128 + Zx) Zw
+//             so that only a panel that is not centred costs a sum per position, computed once per block.
+//   vpmaddwd  int16 by int16, two at a time: x - Zx and w - Zw enter as they are, nothing has to be unfolded.
+// All sums are modulo 2^32, as in the portable kernels, so the result is theirs whatever the numbers.
+//
+// A packed panel holds `panel` channels:
+//   weights   [segments][seg_padded / group][lanes][group]
+//   table     six rows of `panel` int32 (see Table), one lane a channel
+//   flags     64 bytes (see Flags)
+// Within a panel of two vectors, lanes are ordered so that packing two int32 vectors to int16, which works inside 128-bit
+// lanes, leaves the channels in order: lane 4i + j of vector v is channel 8i + 4v + j. A last panel of at most half the
+// width has one vector, in plain order.
 #ifndef ZP_KERNELS_MATMUL_MATMUL_H
 #define ZP_KERNELS_MATMUL_MATMUL_H
 
@@ -23,43 +36,118 @@
 
 namespace zp {
 
-constexpr int64_t kPanel = 32, kTileRows = 12, kBlockRows = 4 * kTileRows;
+// What an instruction set multiplies: lanes of a vector, values of one group, bytes of a value, rows of a tile.
+struct MatmulLayout {
+    int64_t lanes, group, value_bytes, tile_rows;
+
+    constexpr int64_t panel() const { return 2 * lanes; }
+    constexpr bool lifted() const { return value_bytes == 1; }
+};
+
+constexpr MatmulLayout kAvx512VnniLayout = {16, 4, 1, 12}, kAvxVnniLayout = {8, 4, 1, 6}, kAvx2Layout = {8, 2, 2, 6};
 
 struct MatmulShape {
-    int64_t rows;
-    int32_t k, channels, groups;  // channels of one group
+    int64_t images, in_h, in_w, out_h, out_w;
+    int64_t depth, pixel;  // channels of one group; values from one pixel to the next (all channels)
+    int64_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
+    int64_t channels, groups;  // output channels of one group
     int32_t input_zero_point, weight_zero_point, output_zero_point, clamp_min, clamp_max;
     const int32_t *multiplier, *shift, *multiplier_low;  // the last: NULL, or M is exact and rounded once
 
-    int64_t k_padded() const { return (static_cast<int64_t>(k) + 3) / 4 * 4; }
-    int64_t panels_per_group() const { return (channels + kPanel - 1) / kPanel; }
-    int64_t panels() const { return panels_per_group() * groups; }
-    int64_t blocks() const { return (rows + kBlockRows - 1) / kBlockRows; }
-    int64_t panel_bytes() const { return k_padded() * kPanel + 5 * kPanel * 4; }
-    // Row corrections, the gathered rows, and room for a whole vector behind the last one.
-    int64_t scratch_bytes() const { return kBlockRows * 4 + (rows < kBlockRows ? rows : kBlockRows) * k_padded() + 128; }
+    int64_t k() const { return kernel_h * kernel_w * depth; }
+    // A kernel row is one stretch of a line unless its taps lie apart.
+    int64_t taps_per_segment() const { return dilation_w == 1 ? kernel_w : 1; }
+    int64_t segments() const { return kernel_h * kernel_w / taps_per_segment(); }
+    int64_t segment_k() const { return taps_per_segment() * depth; }
+    int64_t segment_padded(const MatmulLayout &l) const { return (segment_k() + l.group - 1) / l.group * l.group; }
+
+    int64_t panels_per_group(const MatmulLayout &l) const { return (channels + l.panel() - 1) / l.panel(); }
+    int64_t panels(const MatmulLayout &l) const { return panels_per_group(l) * groups; }
+    int64_t weight_bytes(const MatmulLayout &l) const { return segments() * segment_padded(l) * l.panel() * l.value_bytes; }
+    int64_t panel_bytes(const MatmulLayout &l) const { return weight_bytes(l) + 6 * 4 * l.panel() + 64; }
+
+    // Lines of scratch. Where the taps of a kernel have one column, only the columns that are looked at are kept.
+    bool one_column() const { return kernel_w == 1; }
+    int64_t column_step() const { return one_column() ? 1 : stride_w; }
+    int64_t kept_columns(int64_t outputs) const {
+        return one_column() ? outputs : (outputs - 1) * stride_w + (kernel_w - 1) * dilation_w + 1;
+    }
+    // Neighbouring output lines share image lines unless the kernel is dilated or steps over some.
+    bool lines_shared() const { return dilation_h == 1 && stride_h <= kernel_h; }
+    int64_t line_step() const { return lines_shared() ? stride_h : kernel_h; }
+    int64_t kept_lines(int64_t outputs) const { return (outputs - 1) * line_step() + kernel_h; }
+
+    // Blocks: some output lines by some columns of one image, sized so that the kept lines stay near the core while
+    // a panel of weights is multiplied by all of them.
+    int64_t target_positions(const MatmulLayout &l) const {
+        const int64_t bytes = stride_h * stride_w * depth * l.value_bytes, fit = 24576 / (bytes > 0 ? bytes : 1);
+        return fit < 48 ? 48 : (fit > 144 ? 144 : fit);
+    }
+    int64_t column_blocks(const MatmulLayout &l) const { return (out_w + target_positions(l) - 1) / target_positions(l); }
+    int64_t line_blocks(const MatmulLayout &l) const {
+        const int64_t lines = out_w < target_positions(l) ? target_positions(l) / out_w : 1;
+        return (out_h + lines - 1) / lines;
+    }
+    int64_t blocks(const MatmulLayout &l) const { return images * line_blocks(l) * column_blocks(l); }
+    int64_t most_columns(const MatmulLayout &l) const { return (out_w + column_blocks(l) - 1) / column_blocks(l); }
+    int64_t most_lines(const MatmulLayout &l) const { return (out_h + line_blocks(l) - 1) / line_blocks(l); }
+    // Bytes of one kept line; room for reading whole groups behind its end.
+    int64_t line_pitch(const MatmulLayout &l) const {
+        return (kept_columns(most_columns(l)) * depth * l.value_bytes + 16 + 63) / 64 * 64;
+    }
+    int64_t offset_bytes() const { return (segments() * 8 + 63) / 64 * 64; }
+    int64_t correction_bytes(const MatmulLayout &l) const { return (most_lines(l) * most_columns(l) * 4 + 63) / 64 * 64; }
+    int64_t scratch_bytes(const MatmulLayout &l) const {
+        return offset_bytes() + correction_bytes(l) + kept_lines(most_lines(l)) * line_pitch(l) + 128;
+    }
+};
+
+// Rows of a panel's table, each `panel` int32 in lane order. For the fast requantization (requantize_*.h) the
+// multipliers and constants of even and odd lanes stand apart, where the 64-bit multiplication wants them.
+enum Table : int { kBias, kMultiplier, kLeft, kRight, kMultiplierLow };
+enum FastTable : int { kFastBias, kFastMultiplierEven, kFastMultiplierOdd, kFastAddendEven, kFastAddendOdd, kFastShift };
+
+struct Flags {
+    int32_t fast;                // the table is a FastTable
+    int32_t weight_zero_point;   // 0: centred
 };
 
 inline MatmulShape matmul_shape(const zp_conv_2d_params &p) {
-    return {static_cast<int64_t>(p.batch) * p.out_h * p.out_w, p.kernel_h * p.kernel_w * (p.in_c / p.groups), p.out_c / p.groups,
-            p.groups, p.input_zero_point, p.weight_zero_point, p.output_zero_point, p.clamp_min, p.clamp_max, p.multiplier, p.shift, nullptr};
+    MatmulShape s = {p.batch, p.in_h, p.in_w, p.out_h, p.out_w, p.in_c / p.groups, p.in_c, p.kernel_h, p.kernel_w, p.stride_h, p.stride_w,
+                     p.dilation_h, p.dilation_w, p.pad_top, p.pad_left, p.out_c / p.groups, p.groups, p.input_zero_point,
+                     p.weight_zero_point, p.output_zero_point, p.clamp_min, p.clamp_max, p.multiplier, p.shift, nullptr};
+    const bool plain = p.kernel_h == 1 && p.kernel_w == 1 && p.stride_h == 1 && p.stride_w == 1 && p.pad_top == 0 && p.pad_left == 0 &&
+                       p.out_h == p.in_h && p.out_w == p.in_w;
+    if (plain) {  // all positions are one line
+        s.in_w = s.out_w = s.images * s.in_h * s.in_w;
+        s.images = s.in_h = s.out_h = 1;
+    }
+    return s;
 }
 
 inline MatmulShape matmul_shape(const zp_fully_connected_params &p) {
-    return {p.rows, p.in_features, p.out_features, 1, p.input_zero_point, p.weight_zero_point, p.output_zero_point, p.clamp_min,
-            p.clamp_max, p.multiplier, p.shift, p.multiplier_low};
+    return {1, 1, p.rows, 1, p.rows, p.in_features, p.in_features, 1, 1, 1, 1, 1, 1, 0, 0, p.out_features, 1, p.input_zero_point,
+            p.weight_zero_point, p.output_zero_point, p.clamp_min, p.clamp_max, p.multiplier, p.shift, p.multiplier_low};
 }
 
+void matmul_pack(const MatmulShape &s, const MatmulLayout &l, const void *const *inputs, void *packed);
+bool matmul_accepts(const MatmulShape &s, const MatmulLayout &l);
+
 // Registry functions; `params` is the operation's struct.
-#define ZP_MATMUL_FUNCTIONS(op)                                                                          \
-    bool zp_##op##_matmul_accepts(const void *params);                                                  \
-    size_t zp_##op##_matmul_packed_bytes(const void *params);                                           \
-    void zp_##op##_matmul_pack(const void *params, const void *const *inputs, void *packed);            \
-    size_t zp_##op##_matmul_scratch_bytes(const void *params);                                          \
-    int64_t zp_##op##_matmul_units(const void *params);                                                 \
-    void zp_##op##_s8_avx512vnni(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end);
-ZP_MATMUL_FUNCTIONS(conv_2d)
-ZP_MATMUL_FUNCTIONS(fully_connected)
+#define ZP_MATMUL_FUNCTIONS(op, isa)                                                                      \
+    bool zp_##op##_accepts_##isa(const void *params);                                                    \
+    size_t zp_##op##_packed_bytes_##isa(const void *params);                                             \
+    void zp_##op##_pack_##isa(const void *params, const void *const *inputs, void *packed);              \
+    size_t zp_##op##_scratch_bytes_##isa(const void *params);                                            \
+    int64_t zp_##op##_units_##isa(const void *params);                                                   \
+    void zp_##op##_s8_##isa(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end);
+#define ZP_MATMUL_FUNCTIONS_OF(isa)      \
+    ZP_MATMUL_FUNCTIONS(conv_2d, isa)    \
+    ZP_MATMUL_FUNCTIONS(fully_connected, isa)
+ZP_MATMUL_FUNCTIONS_OF(avx2)
+ZP_MATMUL_FUNCTIONS_OF(avxvnni)
+ZP_MATMUL_FUNCTIONS_OF(avx512vnni)
+#undef ZP_MATMUL_FUNCTIONS_OF
 #undef ZP_MATMUL_FUNCTIONS
 
 }  // namespace zp
