@@ -9,7 +9,7 @@
 #ifndef ZP_KERNELS_REQUANTIZE_AVX512_H
 #define ZP_KERNELS_REQUANTIZE_AVX512_H
 
-#include <immintrin.h>
+#include "avx512.h"
 #include <stdint.h>
 
 namespace zp {
