@@ -1,5 +1,5 @@
-// The intrinsics of every file here that is built for one instruction set: those of the compiler or, in a build that emulates
-// AVX-512 in order to test its kernels on CPUs without it (ZP_EMULATE_AVX512), the same names in portable code.
+// The intrinsics of every file here that is built for AVX-512 or AVX-VNNI: those of the compiler or, in a build that tests these
+// kernels on CPUs without the instructions (ZP_EMULATE_AVX512), the same names in loops.
 #ifndef ZP_KERNELS_AVX512_H
 #define ZP_KERNELS_AVX512_H
 
