@@ -1,6 +1,6 @@
 #include "pool_2d.h"
 
-#include <immintrin.h>
+#include "../avx512.h"
 
 namespace zp {
 namespace {
