@@ -8,11 +8,16 @@
 namespace zp {
 
 void add_x86_records(std::vector<KernelRecord> &r) {
-    r.push_back({"conv_2d", "s8", Isa::avx512vnni, "conv_2d_s8_avx512vnni", zp_conv_2d_s8_avx512vnni, zp_conv_2d_matmul_accepts,
-                 zp_conv_2d_matmul_packed_bytes, zp_conv_2d_matmul_pack, zp_conv_2d_matmul_scratch_bytes, zp_conv_2d_matmul_units});
-    r.push_back({"fully_connected", "s8", Isa::avx512vnni, "fully_connected_s8_avx512vnni", zp_fully_connected_s8_avx512vnni,
-                 zp_fully_connected_matmul_accepts, zp_fully_connected_matmul_packed_bytes, zp_fully_connected_matmul_pack,
-                 zp_fully_connected_matmul_scratch_bytes, zp_fully_connected_matmul_units});
+#define ZP_MATMUL(op, isa)                                                                                                          \
+    r.push_back({#op, "s8", Isa::isa, #op "_s8_" #isa, zp_##op##_s8_##isa, zp_##op##_accepts_##isa, zp_##op##_packed_bytes_##isa,   \
+                 zp_##op##_pack_##isa, zp_##op##_scratch_bytes_##isa, zp_##op##_units_##isa});
+    ZP_MATMUL(conv_2d, avx2)
+    ZP_MATMUL(conv_2d, avxvnni)
+    ZP_MATMUL(conv_2d, avx512vnni)
+    ZP_MATMUL(fully_connected, avx2)
+    ZP_MATMUL(fully_connected, avxvnni)
+    ZP_MATMUL(fully_connected, avx512vnni)
+#undef ZP_MATMUL
     r.push_back({"depthwise_conv_2d", "s8", Isa::avx512vnni, "depthwise_conv_2d_s8_avx512vnni", zp_depthwise_conv_2d_s8_avx512vnni,
                  zp_depthwise_conv_2d_accepts, zp_depthwise_conv_2d_packed_bytes, zp_depthwise_conv_2d_pack,
                  zp_depthwise_conv_2d_scratch_bytes, nullptr});

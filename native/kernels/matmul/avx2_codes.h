@@ -1,0 +1,94 @@
+// What the tiles of 256-bit vectors have in common: how sums start and how they become codes. Include only in files built
+// for AVX2.
+#ifndef ZP_KERNELS_MATMUL_AVX2_CODES_H
+#define ZP_KERNELS_MATMUL_AVX2_CODES_H
+
+#include "../requantize_avx2.h"
+#include "convolve.h"
+
+namespace zp {
+namespace {
+
+inline __m256i load(const void *from) { return _mm256_loadu_si256(static_cast<const __m256i *>(from)); }
+inline __m128i load_half(const void *from) { return _mm_loadu_si128(static_cast<const __m128i *>(from)); }
+inline void store(void *to, __m256i v) { _mm256_storeu_si256(static_cast<__m256i *>(to), v); }
+
+// A vector of a panel's table that is in the fast form.
+inline FastRescale fast_rescale_at(const uint8_t *table, unsigned v) {
+    const uint8_t *at = table + 32 * v;
+    return {load(at + 64 * kFastMultiplierEven), load(at + 64 * kFastMultiplierOdd), load(at + 64 * kFastAddendEven),
+            load(at + 64 * kFastAddendOdd), load(at + 64 * kFastShift)};
+}
+
+// Sums of one vector in the general form, bias included.
+inline __m256i general_codes(__m256i sums, const Tile &t, unsigned v) {
+    const uint8_t *at = t.table + 32 * v;
+    const __m256i multiplier = load(at + 64 * kMultiplier), right = load(at + 64 * kRight);
+    const __m256i scaled = t.exact ? rescaled_exactly(sums, multiplier, load(at + 64 * kMultiplierLow), right)
+                                   : rescaled(sums, make_rescale(multiplier, load(at + 64 * kLeft), right));
+    return offset_and_clamped(scaled, _mm256_set1_epi32(t.output_zero_point), _mm256_set1_epi32(t.clamp_min), _mm256_set1_epi32(t.clamp_max));
+}
+
+inline void store_some(int8_t *to, __m128i codes, int64_t n) {
+    if (n == 16) {
+        _mm_storeu_si128(reinterpret_cast<__m128i *>(to), codes);
+    } else if (n == 8) {
+        _mm_storel_epi64(reinterpret_cast<__m128i *>(to), codes);
+    } else {
+        alignas(16) int8_t line[16];
+        _mm_store_si128(reinterpret_cast<__m128i *>(line), codes);
+        for (int64_t i = 0; i < n; ++i) to[i] = line[i];
+    }
+}
+
+// Both vectors of a position as 16-bit codes in order of channels; with one vector, its eight codes twice.
+template <unsigned VECTORS>
+inline __m256i packed_words(const __m256i *codes) {
+    const __m256i words = _mm256_packs_epi32(codes[0], codes[VECTORS - 1]);
+    return VECTORS == 2 ? words : _mm256_permute4x64_epi64(words, 0xD8);
+}
+
+template <unsigned ROWS, unsigned VECTORS>
+__attribute__((noinline)) void finish_generally(const __m256i *sums, const Tile &t) {
+    for (unsigned r = 0; r < ROWS; ++r) {
+        __m256i codes[VECTORS];
+        for (unsigned v = 0; v < VECTORS; ++v) codes[v] = general_codes(sums[r * VECTORS + v], t, v);
+        const __m256i words = packed_words<VECTORS>(codes);
+        const __m256i bytes = _mm256_permute4x64_epi64(_mm256_packs_epi16(words, words), 0xD8);
+        store_some(t.out + r * t.out_pitch, _mm256_castsi256_si128(bytes), t.width);
+    }
+}
+
+template <unsigned ROWS, unsigned VECTORS>
+inline void start_from_bias(__m256i (&sum)[ROWS][VECTORS], const Tile &t) {
+#pragma GCC unroll 2
+    for (unsigned v = 0; v < VECTORS; ++v) {
+        const __m256i bias = load(t.table + 64 * kBias + 32 * v);
+#pragma GCC unroll 6
+        for (unsigned r = 0; r < ROWS; ++r) sum[r][v] = bias;
+    }
+}
+
+template <unsigned ROWS, unsigned VECTORS>
+inline void finish(__m256i (&sum)[ROWS][VECTORS], const Tile &t) {
+    if (!t.fast) return finish_generally<ROWS, VECTORS>(&sum[0][0], t);
+    const __m256i low = _mm256_set1_epi8(static_cast<char>(t.clamp_min)), high = _mm256_set1_epi8(static_cast<char>(t.clamp_max));
+#pragma GCC unroll 2
+    for (unsigned v = 0; v < VECTORS; ++v) {
+        const FastRescale rescale = fast_rescale_at(t.table, v);
+#pragma GCC unroll 6
+        for (unsigned r = 0; r < ROWS; ++r) sum[r][v] = fast_rescaled(sum[r][v], rescale);
+    }
+#pragma GCC unroll 3
+    for (unsigned r = 0; r < ROWS; r += 2) {
+        const __m256i first = packed_words<VECTORS>(sum[r]), second = r + 1 < ROWS ? packed_words<VECTORS>(sum[r + 1 < ROWS ? r + 1 : r]) : first;
+        const __m256i both = _mm256_permute4x64_epi64(_mm256_packs_epi16(first, second), 0xD8);
+        const __m256i codes = _mm256_min_epi8(_mm256_max_epi8(both, low), high);
+        store_some(t.out + static_cast<int64_t>(r) * t.out_pitch, _mm256_castsi256_si128(codes), t.width);
+        if (r + 1 < ROWS) store_some(t.out + static_cast<int64_t>(r + 1) * t.out_pitch, _mm256_extracti128_si256(codes, 1), t.width);
+    }
+}
+
+}  // namespace
+}  // namespace zp
+#endif
