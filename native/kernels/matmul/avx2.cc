@@ -8,28 +8,27 @@ namespace {
 
 template <unsigned ROWS, unsigned VECTORS>
 void multiply(const Tile &t) {
-    __m256i sum[ROWS][VECTORS];
-    start_from_bias<ROWS, VECTORS>(sum, t);
-    const uint8_t *w = t.weights;
-    const int64_t pitch = t.pitch;
-    for (int64_t segment = 0; segment < t.segments; ++segment) {
-        // Two moving pointers and two strides reach six rows within x86's addressing modes.
-        const uint8_t *a0 = t.a + t.segment_offsets[segment], *a3 = a0 + 3 * pitch;
-        for (int64_t g = t.groups; g > 0; --g, a0 += 4, a3 += 4, w += 32 * VECTORS) {
+    Sums<ROWS, VECTORS> sums;
+    sums.start(t);
+    const uint8_t *w = t.weights, *a = t.a;
+    const int64_t pitch = t.pitch, bytes = 4 * t.groups;
+    for (const int64_t *segment = t.segment_offsets, *last = segment + t.segments; segment != last; ++segment) {
+        const uint8_t *rows[ROWS];
+        repeat<ROWS>([&](auto r) ZP_INLINE { rows[r] = a + *segment + static_cast<int64_t>(r) * pitch; });
+        for (int64_t at = 0; at < bytes; at += 4, w += 32 * VECTORS) {
             __m256i weights[VECTORS];
-#pragma GCC unroll 2
-            for (unsigned v = 0; v < VECTORS; ++v) weights[v] = load(w + 32 * v);
-#pragma GCC unroll 6
-            for (unsigned r = 0; r < ROWS; ++r) {
+            repeat<VECTORS>([&](auto v) ZP_INLINE { weights[v] = load(w + 32 * v); });
+            repeat<ROWS>([&](auto r) ZP_INLINE {
                 int32_t two;
-                __builtin_memcpy(&two, (r < 3 ? a0 : a3) + static_cast<int64_t>(r % 3) * pitch, 4);
-                const __m256i activations = _mm256_set1_epi32(two);
-#pragma GCC unroll 2
-                for (unsigned v = 0; v < VECTORS; ++v) sum[r][v] = _mm256_add_epi32(sum[r][v], _mm256_madd_epi16(activations, weights[v]));
-            }
+                __builtin_memcpy(&two, rows[r] + at, 4);
+                const __m256i values = _mm256_set1_epi32(two);
+                repeat<VECTORS>([&](auto v) ZP_INLINE {
+                    sums.of[r][v] = _mm256_add_epi32(sums.of[r][v], _mm256_madd_epi16(values, weights[v]));
+                });
+            });
         }
     }
-    finish<ROWS, VECTORS>(sum, t);
+    sums.finish(t);
 }
 
 struct Avx2 {

@@ -4,6 +4,7 @@
 #define ZP_KERNELS_MATMUL_AVX2_CODES_H
 
 #include "../requantize_avx2.h"
+#include "../unrolled.h"
 #include "convolve.h"
 
 namespace zp {
@@ -59,35 +60,38 @@ __attribute__((noinline)) void finish_generally(const __m256i *sums, const Tile 
     }
 }
 
+// The sums of a tile: an accumulator for each position and vector.
 template <unsigned ROWS, unsigned VECTORS>
-inline void start_from_bias(__m256i (&sum)[ROWS][VECTORS], const Tile &t) {
-#pragma GCC unroll 2
-    for (unsigned v = 0; v < VECTORS; ++v) {
-        const __m256i bias = load(t.table + 64 * kBias + 32 * v);
-#pragma GCC unroll 6
-        for (unsigned r = 0; r < ROWS; ++r) sum[r][v] = bias;
-    }
-}
+struct Sums {
+    __m256i of[ROWS][VECTORS];
 
-template <unsigned ROWS, unsigned VECTORS>
-inline void finish(__m256i (&sum)[ROWS][VECTORS], const Tile &t) {
-    if (!t.fast) return finish_generally<ROWS, VECTORS>(&sum[0][0], t);
-    const __m256i low = _mm256_set1_epi8(static_cast<char>(t.clamp_min)), high = _mm256_set1_epi8(static_cast<char>(t.clamp_max));
-#pragma GCC unroll 2
-    for (unsigned v = 0; v < VECTORS; ++v) {
-        const FastRescale rescale = fast_rescale_at(t.table, v);
-#pragma GCC unroll 6
-        for (unsigned r = 0; r < ROWS; ++r) sum[r][v] = fast_rescaled(sum[r][v], rescale);
+    ZP_INLINE void start(const Tile &t) {
+        repeat<VECTORS>([&](auto v) ZP_INLINE {
+            const __m256i bias = load(t.table + 64 * kBias + 32 * v);
+            repeat<ROWS>([&](auto r) ZP_INLINE { of[r][v] = bias; });
+        });
     }
-#pragma GCC unroll 3
-    for (unsigned r = 0; r < ROWS; r += 2) {
-        const __m256i first = packed_words<VECTORS>(sum[r]), second = r + 1 < ROWS ? packed_words<VECTORS>(sum[r + 1 < ROWS ? r + 1 : r]) : first;
-        const __m256i both = _mm256_permute4x64_epi64(_mm256_packs_epi16(first, second), 0xD8);
-        const __m256i codes = _mm256_min_epi8(_mm256_max_epi8(both, low), high);
-        store_some(t.out + static_cast<int64_t>(r) * t.out_pitch, _mm256_castsi256_si128(codes), t.width);
-        if (r + 1 < ROWS) store_some(t.out + static_cast<int64_t>(r + 1) * t.out_pitch, _mm256_extracti128_si256(codes, 1), t.width);
+
+    ZP_INLINE void finish(const Tile &t) {
+        if (!t.fast) {
+            __m256i copied[ROWS * VECTORS];  // of their own, so that the sums need no address
+            repeat<ROWS>([&](auto r) ZP_INLINE { repeat<VECTORS>([&](auto v) ZP_INLINE { copied[r * VECTORS + v] = of[r][v]; }); });
+            return finish_generally<ROWS, VECTORS>(copied, t);
+        }
+        const __m256i low = _mm256_set1_epi8(static_cast<char>(t.clamp_min)), high = _mm256_set1_epi8(static_cast<char>(t.clamp_max));
+        repeat<VECTORS>([&](auto v) ZP_INLINE {
+            const FastRescale rescale = fast_rescale_at(t.table, v);
+            repeat<ROWS>([&](auto r) ZP_INLINE { of[r][v] = fast_rescaled(of[r][v], rescale); });
+        });
+        repeat<(ROWS + 1) / 2>([&](auto half) ZP_INLINE {
+            constexpr unsigned r = 2 * decltype(half)::value, next = r + 1 < ROWS ? r + 1 : r;
+            const __m256i both = _mm256_permute4x64_epi64(_mm256_packs_epi16(packed_words<VECTORS>(of[r]), packed_words<VECTORS>(of[next])), 0xD8);
+            const __m256i codes = _mm256_min_epi8(_mm256_max_epi8(both, low), high);
+            store_some(t.out + static_cast<int64_t>(r) * t.out_pitch, _mm256_castsi256_si128(codes), t.width);
+            if constexpr (next != r) store_some(t.out + static_cast<int64_t>(next) * t.out_pitch, _mm256_extracti128_si256(codes, 1), t.width);
+        });
     }
-}
+};
 
 }  // namespace
 }  // namespace zp

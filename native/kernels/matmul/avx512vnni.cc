@@ -1,6 +1,7 @@
 // AVX-512 VNNI: four bytes multiplied and added (vpdpbusd); a tile is 12 positions by 32 channels, 24 accumulators in
 // registers, two vectors of weights and one broadcast of four values at a time.
 #include "../requantize_avx512.h"
+#include "../unrolled.h"
 #include "convolve.h"
 
 namespace zp {
@@ -56,79 +57,72 @@ template <unsigned ROWS, unsigned VECTORS>
 void multiply(const Tile &t) {
     // Few rows leave few independent sums, each waiting for the one before: those take several groups side by side.
     constexpr unsigned ways = ROWS * VECTORS >= 8 ? 1 : (ROWS * VECTORS >= 4 ? 2 : 4);
-    __m512i sum[ROWS][VECTORS], more[ways > 1 ? ways - 1 : 1][ROWS][VECTORS];
-#pragma GCC unroll 2
-    for (unsigned v = 0; v < VECTORS; ++v) {
+    __m512i sum[ways][ROWS][VECTORS];
+    repeat<VECTORS>([&](auto v) ZP_INLINE {
         const __m512i bias = load(t.table + 128 * kBias + 64 * v);
-#pragma GCC unroll 12
-        for (unsigned r = 0; r < ROWS; ++r) sum[r][v] = bias;
-    }
-#pragma GCC unroll 3
-    for (unsigned i = 0; i + 1 < ways; ++i)
-#pragma GCC unroll 12
-        for (unsigned r = 0; r < ROWS; ++r)
-#pragma GCC unroll 2
-            for (unsigned v = 0; v < VECTORS; ++v) more[i][r][v] = _mm512_setzero_si512();
-    const uint8_t *w = t.weights;
+        repeat<ROWS>([&](auto r) ZP_INLINE { sum[0][r][v] = bias; });
+    });
+    repeat<ways - 1>([&](auto i) ZP_INLINE {
+        repeat<ROWS>([&](auto r) ZP_INLINE { repeat<VECTORS>([&](auto v) ZP_INLINE { sum[i + 1][r][v] = _mm512_setzero_si512(); }); });
+    });
+    const uint8_t *w = t.weights, *a = t.a;
     const int64_t pitch = t.pitch, pitch3 = 3 * pitch;
-    for (int64_t segment = 0; segment < t.segments; ++segment) {
+    for (const int64_t *segment = t.segment_offsets, *last = segment + t.segments; segment != last; ++segment) {
         // Three moving pointers and two strides reach twelve rows within x86's addressing modes.
-        const uint8_t *a0 = t.a + t.segment_offsets[segment], *a4 = a0 + 4 * pitch, *a8 = a0 + 8 * pitch;
-        const auto step = [&](const uint8_t *wg, int64_t at, __m512i(&to)[ROWS][VECTORS]) __attribute__((always_inline)) {
+        const uint8_t *a0 = a + *segment, *a4 = a0 + 4 * pitch, *a8 = a0 + 8 * pitch;
+        const auto step = [&](auto group, auto way) ZP_INLINE {
             __m512i weights[VECTORS];
-#pragma GCC unroll 2
-            for (unsigned v = 0; v < VECTORS; ++v) weights[v] = load(wg + 64 * v);
-#pragma GCC unroll 12
-            for (unsigned r = 0; r < ROWS; ++r) {
+            repeat<VECTORS>([&](auto v) ZP_INLINE { weights[v] = load(w + 64 * (VECTORS * group + v)); });
+            repeat<ROWS>([&](auto r) ZP_INLINE {
                 const uint8_t *base = r < 4 ? a0 : (r < 8 ? a4 : a8);
-                const int64_t offset = r % 4 == 0 ? 0 : (r % 4 == 1 ? pitch : (r % 4 == 2 ? 2 * pitch : pitch3));
+                const int64_t offset = r % 4 == 3 ? pitch3 : static_cast<int64_t>(r % 4) * pitch;
                 int32_t four;
-                __builtin_memcpy(&four, base + offset + at, 4);
+                __builtin_memcpy(&four, base + offset + 4 * group, 4);
                 const __m512i values = _mm512_set1_epi32(four);
-#pragma GCC unroll 2
-                for (unsigned v = 0; v < VECTORS; ++v) to[r][v] = _mm512_dpbusd_epi32(to[r][v], values, weights[v]);
-            }
+                repeat<VECTORS>([&](auto v) ZP_INLINE {
+                    sum[way][r][v] = _mm512_dpbusd_epi32(sum[way][r][v], values, weights[v]);
+                });
+            });
+        };
+        const auto advance = [&](unsigned n) ZP_INLINE {
+            a0 += 4 * n;
+            a4 += 4 * n;
+            a8 += 4 * n;
+            w += 64 * VECTORS * n;
         };
         int64_t g = t.groups;
-        if (ways > 1) {
-            for (; g >= static_cast<int64_t>(ways); g -= ways, a0 += 4 * ways, a4 += 4 * ways, a8 += 4 * ways, w += 64 * VECTORS * ways) {
-                if (VECTORS * ROWS <= 4) _mm_prefetch(reinterpret_cast<const char *>(w + 2048), _MM_HINT_T0);
-                step(w, 0, sum);
-#pragma GCC unroll 3
-                for (unsigned i = 0; i + 1 < ways; ++i) step(w + 64 * VECTORS * (i + 1), 4 * (i + 1), more[i]);
+        if constexpr (ways > 1) {
+            for (; g >= static_cast<int64_t>(ways); g -= ways, advance(ways)) {
+                // One row or two are bound by memory: what is needed in some hundred steps is asked for now.
+                if constexpr (ROWS <= 2) repeat<ways>([&](auto i) ZP_INLINE { _mm_prefetch(reinterpret_cast<const char *>(w + 4096 + 64 * VECTORS * i), _MM_HINT_T0); });
+                repeat<ways>([&](auto i) ZP_INLINE { step(i, i); });
             }
         } else {
-            for (; g >= 2; g -= 2, a0 += 8, a4 += 8, a8 += 8, w += 128 * VECTORS) {
-                step(w, 0, sum);
-                step(w + 64 * VECTORS, 4, sum);
-            }
+            for (; g >= 2; g -= 2, advance(2)) repeat<2>([&](auto i) ZP_INLINE { step(i, Number<0>()); });
         }
-        for (; g > 0; --g, a0 += 4, a4 += 4, a8 += 4, w += 64 * VECTORS) step(w, 0, sum);
+        for (; g > 0; --g, advance(1)) step(Number<0>(), Number<0>());
     }
-#pragma GCC unroll 3
-    for (unsigned i = 0; i + 1 < ways; ++i)
-#pragma GCC unroll 12
-        for (unsigned r = 0; r < ROWS; ++r)
-#pragma GCC unroll 2
-            for (unsigned v = 0; v < VECTORS; ++v) sum[r][v] = _mm512_add_epi32(sum[r][v], more[i][r][v]);
-    if (t.corrections != nullptr) {
-#pragma GCC unroll 12
-        for (unsigned r = 0; r < ROWS; ++r) {
+    repeat<ways - 1>([&](auto i) ZP_INLINE {
+        repeat<ROWS>([&](auto r) ZP_INLINE {
+            repeat<VECTORS>([&](auto v) ZP_INLINE { sum[0][r][v] = _mm512_add_epi32(sum[0][r][v], sum[i + 1][r][v]); });
+        });
+    });
+    if (t.corrections != nullptr)
+        repeat<ROWS>([&](auto r) ZP_INLINE {
             const __m512i correction = _mm512_set1_epi32(t.corrections[r]);
-#pragma GCC unroll 2
-            for (unsigned v = 0; v < VECTORS; ++v) sum[r][v] = _mm512_sub_epi32(sum[r][v], correction);
-        }
+            repeat<VECTORS>([&](auto v) ZP_INLINE { sum[0][r][v] = _mm512_sub_epi32(sum[0][r][v], correction); });
+        });
+    if (!t.fast) {
+        __m512i copied[ROWS * VECTORS];  // of their own, so that the sums need no address
+        repeat<ROWS>([&](auto r) ZP_INLINE { repeat<VECTORS>([&](auto v) ZP_INLINE { copied[r * VECTORS + v] = sum[0][r][v]; }); });
+        return finish_generally<ROWS, VECTORS>(copied, t);
     }
-    if (!t.fast) return finish_generally<ROWS, VECTORS>(&sum[0][0], t);
     const __m256i low = _mm256_set1_epi8(static_cast<char>(t.clamp_min)), high = _mm256_set1_epi8(static_cast<char>(t.clamp_max));
-#pragma GCC unroll 2
-    for (unsigned v = 0; v < VECTORS; ++v) {
+    repeat<VECTORS>([&](auto v) ZP_INLINE {
         const FastRescale rescale = fast_rescale_at(t.table, v);
-#pragma GCC unroll 12
-        for (unsigned r = 0; r < ROWS; ++r) sum[r][v] = fast_rescaled(sum[r][v], rescale);
-    }
-#pragma GCC unroll 12
-    for (unsigned r = 0; r < ROWS; ++r) store_codes<VECTORS>(t.out + static_cast<int64_t>(r) * t.out_pitch, sum[r], low, high, t.width);
+        repeat<ROWS>([&](auto r) ZP_INLINE { sum[0][r][v] = fast_rescaled(sum[0][r][v], rescale); });
+    });
+    repeat<ROWS>([&](auto r) ZP_INLINE { store_codes<VECTORS>(t.out + static_cast<int64_t>(r) * t.out_pitch, sum[0][r], low, high, t.width); });
 }
 
 struct Avx512Vnni {

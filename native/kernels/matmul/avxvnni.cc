@@ -10,54 +10,49 @@ template <unsigned ROWS, unsigned VECTORS>
 void multiply(const Tile &t) {
     // Few rows leave few independent sums, each waiting for the one before: those take several groups side by side.
     constexpr unsigned ways = ROWS * VECTORS >= 8 ? 1 : (ROWS * VECTORS >= 4 ? 2 : 4);
-    __m256i sum[ROWS][VECTORS], more[ways > 1 ? ways - 1 : 1][ROWS][VECTORS];
-    start_from_bias<ROWS, VECTORS>(sum, t);
-#pragma GCC unroll 3
-    for (unsigned i = 0; i + 1 < ways; ++i)
-#pragma GCC unroll 6
-        for (unsigned r = 0; r < ROWS; ++r)
-#pragma GCC unroll 2
-            for (unsigned v = 0; v < VECTORS; ++v) more[i][r][v] = _mm256_setzero_si256();
-    const uint8_t *w = t.weights;
+    Sums<ROWS, VECTORS> sums[ways];
+    sums[0].start(t);
+    repeat<ways - 1>([&](auto i) ZP_INLINE {
+        repeat<ROWS>([&](auto r) ZP_INLINE { repeat<VECTORS>([&](auto v) ZP_INLINE { sums[i + 1].of[r][v] = _mm256_setzero_si256(); }); });
+    });
+    const uint8_t *w = t.weights, *a = t.a;
     const int64_t pitch = t.pitch;
-    for (int64_t segment = 0; segment < t.segments; ++segment) {
-        const uint8_t *a0 = t.a + t.segment_offsets[segment], *a3 = a0 + 3 * pitch;
-        const auto step = [&](const uint8_t *wg, int64_t at, __m256i(&to)[ROWS][VECTORS]) __attribute__((always_inline)) {
+    for (const int64_t *segment = t.segment_offsets, *last = segment + t.segments; segment != last; ++segment) {
+        // Two moving pointers and two strides reach six rows within x86's addressing modes.
+        const uint8_t *a0 = a + *segment, *a3 = a0 + 3 * pitch;
+        const auto step = [&](auto way) ZP_INLINE {
             __m256i weights[VECTORS];
-#pragma GCC unroll 2
-            for (unsigned v = 0; v < VECTORS; ++v) weights[v] = load(wg + 32 * v);
-#pragma GCC unroll 6
-            for (unsigned r = 0; r < ROWS; ++r) {
+            repeat<VECTORS>([&](auto v) ZP_INLINE { weights[v] = load(w + 32 * (VECTORS * way + v)); });
+            repeat<ROWS>([&](auto r) ZP_INLINE {
                 int32_t four;
-                __builtin_memcpy(&four, (r < 3 ? a0 : a3) + static_cast<int64_t>(r % 3) * pitch + at, 4);
+                __builtin_memcpy(&four, (r < 3 ? a0 : a3) + static_cast<int64_t>(r % 3) * pitch + 4 * way, 4);
                 const __m256i values = _mm256_set1_epi32(four);
-#pragma GCC unroll 2
-                for (unsigned v = 0; v < VECTORS; ++v) to[r][v] = _mm256_dpbusd_avx_epi32(to[r][v], values, weights[v]);
-            }
+                repeat<VECTORS>([&](auto v) ZP_INLINE {
+                    sums[way].of[r][v] = _mm256_dpbusd_avx_epi32(sums[way].of[r][v], values, weights[v]);
+                });
+            });
+        };
+        const auto advance = [&](unsigned n) ZP_INLINE {
+            a0 += 4 * n;
+            a3 += 4 * n;
+            w += 32 * VECTORS * n;
         };
         int64_t g = t.groups;
-        if (ways > 1) {
-            for (; g >= static_cast<int64_t>(ways); g -= ways, a0 += 4 * ways, a3 += 4 * ways, w += 32 * VECTORS * ways) {
-                step(w, 0, sum);
-#pragma GCC unroll 3
-                for (unsigned i = 0; i + 1 < ways; ++i) step(w + 32 * VECTORS * (i + 1), 4 * (i + 1), more[i]);
-            }
-        }
-        for (; g > 0; --g, a0 += 4, a3 += 4, w += 32 * VECTORS) step(w, 0, sum);
+        if constexpr (ways > 1)
+            for (; g >= static_cast<int64_t>(ways); g -= ways, advance(ways)) repeat<ways>(step);
+        for (; g > 0; --g, advance(1)) step(Number<0>());
     }
-#pragma GCC unroll 3
-    for (unsigned i = 0; i + 1 < ways; ++i)
-#pragma GCC unroll 6
-        for (unsigned r = 0; r < ROWS; ++r)
-#pragma GCC unroll 2
-            for (unsigned v = 0; v < VECTORS; ++v) sum[r][v] = _mm256_add_epi32(sum[r][v], more[i][r][v]);
-    if (t.corrections != nullptr) {
-#pragma GCC unroll 6
-        for (unsigned r = 0; r < ROWS; ++r)
-#pragma GCC unroll 2
-            for (unsigned v = 0; v < VECTORS; ++v) sum[r][v] = _mm256_sub_epi32(sum[r][v], _mm256_set1_epi32(t.corrections[r]));
-    }
-    finish<ROWS, VECTORS>(sum, t);
+    repeat<ways - 1>([&](auto i) ZP_INLINE {
+        repeat<ROWS>([&](auto r) ZP_INLINE {
+            repeat<VECTORS>([&](auto v) ZP_INLINE { sums[0].of[r][v] = _mm256_add_epi32(sums[0].of[r][v], sums[i + 1].of[r][v]); });
+        });
+    });
+    if (t.corrections != nullptr)
+        repeat<ROWS>([&](auto r) ZP_INLINE {
+            const __m256i correction = _mm256_set1_epi32(t.corrections[r]);
+            repeat<VECTORS>([&](auto v) ZP_INLINE { sums[0].of[r][v] = _mm256_sub_epi32(sums[0].of[r][v], correction); });
+        });
+    sums[0].finish(t);
 }
 
 struct AvxVnni {

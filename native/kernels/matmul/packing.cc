@@ -11,13 +11,13 @@ inline int64_t lane_of(int64_t c, bool narrow, int64_t lanes) {
     return narrow ? c : (c % 8 >= 4 ? lanes : 0) + c / 8 * 4 + c % 4;
 }
 
-struct Sums {
+struct WeightSums {
     int64_t sum, size;  // of w - Zw, and of |w - Zw|
     bool centred;       // every w - Zw fits a signed byte
 };
 
-Sums sums_of(const int8_t *w, int64_t n, int32_t zero_point) {
-    Sums s = {0, 0, true};
+WeightSums sums_of(const int8_t *w, int64_t n, int32_t zero_point) {
+    WeightSums s = {0, 0, true};
     int32_t low = 0, high = 0;
     for (int64_t done = 0; done < n;) {  // in pieces that 32-bit sums hold
         const int64_t end = n - done > (1 << 20) ? done + (1 << 20) : n;
@@ -63,7 +63,7 @@ struct Panel {
     int64_t first, width;  // of all channels
     bool narrow, centred, fast;
     int64_t lanes;
-    Sums sums[32];
+    WeightSums sums[32];
     uint32_t folded[32];  // the bias with all that depends on weights alone
 
     int64_t lane(int64_t c) const { return lane_of(c, narrow, lanes); }
@@ -73,7 +73,7 @@ struct Panel {
 uint32_t lifted(const MatmulShape &s) { return static_cast<uint32_t>(128 + s.input_zero_point); }
 
 // Whether the fast requantization gives the general one's result for every sum that a channel can have.
-bool fast_enough(const MatmulShape &s, int64_t channel, const Sums &sums, int32_t bias) {
+bool fast_enough(const MatmulShape &s, int64_t channel, const WeightSums &sums, int32_t bias) {
     const int32_t m = s.multiplier[channel], shift = s.shift[channel];
     const int64_t reach = 128 + (s.input_zero_point < 0 ? -static_cast<int64_t>(s.input_zero_point) : s.input_zero_point);
     const int64_t bound = sums.size * reach + (bias < 0 ? -static_cast<int64_t>(bias) : bias);
