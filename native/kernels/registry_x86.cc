@@ -21,6 +21,8 @@ void add_x86_records(std::vector<KernelRecord> &r) {
     r.push_back({"add", "s8", Isa::avx512vnni, "add_s8_avx512vnni", zp_add_s8_avx512vnni, zp_add_accepts});
     r.push_back({"mul", "s8", Isa::avx2, "mul_s8_avx2", zp_mul_s8_avx2, zp_mul_accepts});
     r.push_back({"mul", "s8", Isa::avx512vnni, "mul_s8_avx512vnni", zp_mul_s8_avx512vnni, zp_mul_accepts});
+    r.push_back({"average_pool_2d", "s8", Isa::avx2, "average_pool_2d_s8_avx2", zp_average_pool_2d_s8_avx2, zp_pool_2d_accepts_avx2});
+    r.push_back({"max_pool_2d", "s8", Isa::avx2, "max_pool_2d_s8_avx2", zp_max_pool_2d_s8_avx2, zp_pool_2d_accepts_avx2});
     r.push_back({"average_pool_2d", "s8", Isa::avx512vnni, "average_pool_2d_s8_avx512vnni", zp_average_pool_2d_s8_avx512vnni});
     r.push_back({"max_pool_2d", "s8", Isa::avx512vnni, "max_pool_2d_s8_avx512vnni", zp_max_pool_2d_s8_avx512vnni});
 }
