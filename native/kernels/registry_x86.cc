@@ -4,7 +4,9 @@
 #include "matmul/matmul.h"
 #include "mul/mul.h"
 #include "pool_2d/pool_2d.h"
+#include "reduce/reduce.h"
 #include "registry.h"
+#include "table/table.h"
 
 namespace zp {
 
@@ -25,6 +27,10 @@ void add_x86_records(std::vector<KernelRecord> &r) {
     r.push_back({"max_pool_2d", "s8", Isa::avx2, "max_pool_2d_s8_avx2", zp_max_pool_2d_s8_avx2, zp_pool_2d_accepts_avx2});
     r.push_back({"average_pool_2d", "s8", Isa::avx512vnni, "average_pool_2d_s8_avx512vnni", zp_average_pool_2d_s8_avx512vnni});
     r.push_back({"max_pool_2d", "s8", Isa::avx512vnni, "max_pool_2d_s8_avx512vnni", zp_max_pool_2d_s8_avx512vnni});
+    r.push_back({"reduce", "s8", Isa::avx2, "reduce_s8_avx2", zp_reduce_s8_avx2, zp_reduce_accepts});
+    r.push_back({"reduce", "s8", Isa::avx512vnni, "reduce_s8_avx512vnni", zp_reduce_s8_avx512vnni, zp_reduce_accepts});
+    r.push_back({"table", "s8", Isa::avx2, "table_s8_avx2", zp_table_s8_avx2, zp_table_accepts});
+    r.push_back({"table", "s8", Isa::avx512vnni, "table_s8_avx512vnni", zp_table_s8_avx512vnni, zp_table_accepts});
 }
 
 }  // namespace zp
