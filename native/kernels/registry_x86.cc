@@ -6,6 +6,7 @@
 #include "pool_2d/pool_2d.h"
 #include "reduce/reduce.h"
 #include "registry.h"
+#include "softmax/softmax.h"
 #include "table/table.h"
 
 namespace zp {
@@ -31,6 +32,10 @@ void add_x86_records(std::vector<KernelRecord> &r) {
     r.push_back({"reduce", "s8", Isa::avx512vnni, "reduce_s8_avx512vnni", zp_reduce_s8_avx512vnni, zp_reduce_accepts});
     r.push_back({"table", "s8", Isa::avx2, "table_s8_avx2", zp_table_s8_avx2, zp_table_accepts});
     r.push_back({"table", "s8", Isa::avx512vnni, "table_s8_avx512vnni", zp_table_s8_avx512vnni, zp_table_accepts});
+    r.push_back({"softmax", "s8", Isa::avx2, "softmax_s8_avx2", zp_softmax_s8_avx2, zp_softmax_accepts, zp_softmax_packed_bytes,
+                 zp_softmax_pack, zp_softmax_scratch_bytes, nullptr});
+    r.push_back({"softmax", "s8", Isa::avx512vnni, "softmax_s8_avx512vnni", zp_softmax_s8_avx512vnni, zp_softmax_accepts,
+                 zp_softmax_packed_bytes, zp_softmax_pack, zp_softmax_scratch_bytes, nullptr});
 }
 
 }  // namespace zp
