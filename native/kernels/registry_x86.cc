@@ -1,12 +1,17 @@
 // The fast kernels for x86-64, a line each.
 #include "add/add.h"
+#include "concatenation/concatenation.h"
 #include "depthwise_conv_2d/depthwise_conv_2d.h"
 #include "matmul/matmul.h"
 #include "mul/mul.h"
+#include "pad/pad.h"
 #include "pool_2d/pool_2d.h"
 #include "reduce/reduce.h"
 #include "registry.h"
+#include "resize_bilinear/resize_bilinear.h"
+#include "resize_nearest_neighbor/resize_nearest_neighbor.h"
 #include "softmax/softmax.h"
+#include "strided_copy/strided_copy.h"
 #include "table/table.h"
 
 namespace zp {
@@ -36,6 +41,11 @@ void add_x86_records(std::vector<KernelRecord> &r) {
                  zp_softmax_pack, zp_softmax_scratch_bytes, nullptr});
     r.push_back({"softmax", "s8", Isa::avx512vnni, "softmax_s8_avx512vnni", zp_softmax_s8_avx512vnni, zp_softmax_accepts,
                  zp_softmax_packed_bytes, zp_softmax_pack, zp_softmax_scratch_bytes, nullptr});
+    r.push_back({"strided_copy", "s8", Isa::avx2, "strided_copy_s8_avx2", zp_strided_copy_s8_avx2});
+    r.push_back({"pad", "s8", Isa::avx2, "pad_s8_avx2", zp_pad_s8_avx2, zp_pad_accepts});
+    r.push_back({"concatenation", "s8", Isa::avx2, "concatenation_s8_avx2", zp_concatenation_s8_avx2});
+    r.push_back({"resize_nearest_neighbor", "s8", Isa::avx2, "resize_nearest_neighbor_s8_avx2", zp_resize_nearest_neighbor_s8_avx2});
+    r.push_back({"resize_bilinear", "s8", Isa::avx2, "resize_bilinear_s8_avx2", zp_resize_bilinear_s8_avx2, zp_resize_bilinear_accepts});
 }
 
 }  // namespace zp
