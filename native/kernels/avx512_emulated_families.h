@@ -116,10 +116,9 @@ ZP_UNUSED __m512i ternary(__m512i a, __m512i b, __m512i c, int table) {
     const Lanes<uint64_t, __m512i> x(a), y(b), z(c);
     Lanes<uint64_t, __m512i> r;
     for (int i = 0; i < 8; ++i)
-        for (int bit = 0; bit < 64; ++bit) {
-            const int row = 4 * bit_of(x.lane[i], bit) + 2 * bit_of(y.lane[i], bit) + bit_of(z.lane[i], bit);
-            r.lane[i] |= static_cast<uint64_t>(table >> row & 1) << bit;
-        }
+        for (int row = 0; row < 8; ++row)
+            if (table >> row & 1)
+                r.lane[i] |= (row & 4 ? x.lane[i] : ~x.lane[i]) & (row & 2 ? y.lane[i] : ~y.lane[i]) & (row & 1 ? z.lane[i] : ~z.lane[i]);
     return r.vector();
 }
 ZP_UNUSED __m512i _mm512_ternarylogic_epi32(__m512i a, __m512i b, __m512i c, int table) { return ternary(a, b, c, table); }

@@ -1,9 +1,18 @@
 // The fast kernels for x86-64, a line each.
 #include "add/add.h"
+#include "concatenation/concatenation.h"
 #include "depthwise_conv_2d/depthwise_conv_2d.h"
 #include "matmul/matmul.h"
+#include "mul/mul.h"
+#include "pad/pad.h"
 #include "pool_2d/pool_2d.h"
+#include "reduce/reduce.h"
 #include "registry.h"
+#include "resize_bilinear/resize_bilinear.h"
+#include "resize_nearest_neighbor/resize_nearest_neighbor.h"
+#include "softmax/softmax.h"
+#include "strided_copy/strided_copy.h"
+#include "table/table.h"
 
 namespace zp {
 
@@ -21,9 +30,27 @@ void add_x86_records(std::vector<KernelRecord> &r) {
     r.push_back({"depthwise_conv_2d", "s8", Isa::avx512vnni, "depthwise_conv_2d_s8_avx512vnni", zp_depthwise_conv_2d_s8_avx512vnni,
                  zp_depthwise_conv_2d_accepts, zp_depthwise_conv_2d_packed_bytes, zp_depthwise_conv_2d_pack,
                  zp_depthwise_conv_2d_scratch_bytes, nullptr});
+    r.push_back({"add", "s8", Isa::avx2, "add_s8_avx2", zp_add_s8_avx2, zp_add_accepts});
     r.push_back({"add", "s8", Isa::avx512vnni, "add_s8_avx512vnni", zp_add_s8_avx512vnni, zp_add_accepts});
+    r.push_back({"mul", "s8", Isa::avx2, "mul_s8_avx2", zp_mul_s8_avx2, zp_mul_accepts});
+    r.push_back({"mul", "s8", Isa::avx512vnni, "mul_s8_avx512vnni", zp_mul_s8_avx512vnni, zp_mul_accepts});
+    r.push_back({"average_pool_2d", "s8", Isa::avx2, "average_pool_2d_s8_avx2", zp_average_pool_2d_s8_avx2, zp_pool_2d_accepts_avx2});
+    r.push_back({"max_pool_2d", "s8", Isa::avx2, "max_pool_2d_s8_avx2", zp_max_pool_2d_s8_avx2, zp_pool_2d_accepts_avx2});
     r.push_back({"average_pool_2d", "s8", Isa::avx512vnni, "average_pool_2d_s8_avx512vnni", zp_average_pool_2d_s8_avx512vnni});
     r.push_back({"max_pool_2d", "s8", Isa::avx512vnni, "max_pool_2d_s8_avx512vnni", zp_max_pool_2d_s8_avx512vnni});
+    r.push_back({"reduce", "s8", Isa::avx2, "reduce_s8_avx2", zp_reduce_s8_avx2, zp_reduce_accepts});
+    r.push_back({"reduce", "s8", Isa::avx512vnni, "reduce_s8_avx512vnni", zp_reduce_s8_avx512vnni, zp_reduce_accepts});
+    r.push_back({"table", "s8", Isa::avx2, "table_s8_avx2", zp_table_s8_avx2, zp_table_accepts});
+    r.push_back({"table", "s8", Isa::avx512vnni, "table_s8_avx512vnni", zp_table_s8_avx512vnni, zp_table_accepts});
+    r.push_back({"softmax", "s8", Isa::avx2, "softmax_s8_avx2", zp_softmax_s8_avx2, zp_softmax_accepts, zp_softmax_packed_bytes,
+                 zp_softmax_pack, zp_softmax_scratch_bytes, nullptr});
+    r.push_back({"softmax", "s8", Isa::avx512vnni, "softmax_s8_avx512vnni", zp_softmax_s8_avx512vnni, zp_softmax_accepts,
+                 zp_softmax_packed_bytes, zp_softmax_pack, zp_softmax_scratch_bytes, nullptr});
+    r.push_back({"strided_copy", "s8", Isa::avx2, "strided_copy_s8_avx2", zp_strided_copy_s8_avx2});
+    r.push_back({"pad", "s8", Isa::avx2, "pad_s8_avx2", zp_pad_s8_avx2, zp_pad_accepts});
+    r.push_back({"concatenation", "s8", Isa::avx2, "concatenation_s8_avx2", zp_concatenation_s8_avx2});
+    r.push_back({"resize_nearest_neighbor", "s8", Isa::avx2, "resize_nearest_neighbor_s8_avx2", zp_resize_nearest_neighbor_s8_avx2});
+    r.push_back({"resize_bilinear", "s8", Isa::avx2, "resize_bilinear_s8_avx2", zp_resize_bilinear_s8_avx2, zp_resize_bilinear_accepts});
 }
 
 }  // namespace zp

@@ -72,16 +72,17 @@ inline FastRescale make_fast_rescale(int32_t multiplier, int32_t shift, int32_t 
     return make_fast_rescale(_mm256_set1_epi32(multiplier), _mm256_set1_epi32(-shift), _mm256_set1_epi32(fast_rescale_offset(shift, zero_point)));
 }
 
-// hi + (x >> 31) of fast_rescale.h, before the last shift.
-inline __m256i fast_high(__m256i x, const FastRescale &r) {
-    const __m256i twice = _mm256_add_epi32(x, x);
+// hi + (x >> 31) of fast_rescale.h, before the last shift; from 2 x.
+inline __m256i fast_high_of_twice(__m256i twice, const FastRescale &r) {
     const __m256i even = _mm256_add_epi64(_mm256_mul_epi32(twice, r.multiplier), r.even_offset);
     const __m256i odd = _mm256_add_epi64(_mm256_mul_epi32(_mm256_srli_epi64(twice, 32), r.odd_multiplier), r.odd_offset);
     const __m256i high = _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xAA);
-    return _mm256_add_epi32(high, _mm256_srai_epi32(x, 31));
+    return _mm256_add_epi32(high, _mm256_srai_epi32(twice, 31));
 }
 
-inline __m256i fast_rescaled(__m256i x, const FastRescale &r) { return _mm256_srav_epi32(fast_high(x, r), r.right); }
+inline __m256i fast_rescaled(__m256i x, const FastRescale &r) {
+    return _mm256_srav_epi32(fast_high_of_twice(_mm256_add_epi32(x, x), r), r.right);
+}
 
 // The second profile of fixedpoint.h (x M exactly, rounded once) for four values of int64, |x| <= 2^31.
 inline __m256i four_rescaled_exactly(__m256i x, __m256i multiplier, __m256i multiplier_low, __m256i places) {

@@ -76,16 +76,17 @@ inline FastRescale make_fast_rescale(int32_t multiplier, int32_t shift, int32_t 
     return make_fast_rescale(_mm512_set1_epi32(multiplier), _mm512_set1_epi32(-shift), _mm512_set1_epi32(fast_rescale_offset(shift, zero_point)));
 }
 
-// hi + (x >> 31) of fast_rescale.h, before the last shift.
-inline __m512i fast_high(__m512i x, const FastRescale &r) {
-    const __m512i twice = _mm512_add_epi32(x, x);
+// hi + (x >> 31) of fast_rescale.h, before the last shift; from 2 x.
+inline __m512i fast_high_of_twice(__m512i twice, const FastRescale &r) {
     const __m512i even = _mm512_add_epi64(_mm512_mul_epi32(twice, r.multiplier), r.even_offset);
     const __m512i odd = _mm512_add_epi64(_mm512_mul_epi32(_mm512_srli_epi64(twice, 32), r.odd_multiplier), r.odd_offset);
     const __m512i high = _mm512_mask_mov_epi32(_mm512_srli_epi64(even, 32), 0xAAAA, odd);
-    return _mm512_add_epi32(high, _mm512_srai_epi32(x, 31));
+    return _mm512_add_epi32(high, _mm512_srai_epi32(twice, 31));
 }
 
-inline __m512i fast_rescaled(__m512i x, const FastRescale &r) { return _mm512_srav_epi32(fast_high(x, r), r.right); }
+inline __m512i fast_rescaled(__m512i x, const FastRescale &r) {
+    return _mm512_srav_epi32(fast_high_of_twice(_mm512_add_epi32(x, x), r), r.right);
+}
 
 // The second profile of fixedpoint.h (x M exactly, rounded once) for eight values of int64, |x| <= 2^31.
 inline __m512i eight_rescaled_exactly(__m512i x, __m512i multiplier, __m512i multiplier_low, __m512i places) {
