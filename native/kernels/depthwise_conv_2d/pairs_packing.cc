@@ -102,8 +102,10 @@ void zp_depthwise_conv_2d_pairs_pack(const void *params, const void *const *inpu
             memcpy(&epilogue.bias[c], &folded, 4);
             if (epilogue.general) continue;
             const int64_t shuffled = (c & 4) | (c & 1) << 1 | (c & 2) >> 1;
-            (c % 2 ? epilogue.multiplier_odd : epilogue.multiplier_even)[c / 2 * 2] = p.multiplier[first + c];
-            (c % 2 ? epilogue.addend_odd : epilogue.addend_even)[c / 2] = (int64_t{1} << 31) + r.constant * (int64_t{1} << 32);
+            int32_t *multiplier = c % 2 ? epilogue.multiplier_odd : epilogue.multiplier_even;
+            int64_t *addend = c % 2 ? epilogue.addend_odd : epilogue.addend_even;
+            multiplier[c / 2 * 2] = p.multiplier[first + c];
+            addend[c / 2] = (int64_t{1} << 31) + r.constant * (int64_t{1} << 32);
             epilogue.threshold[shuffled] = r.right > 0 ? static_cast<int32_t>(r.constant) : INT32_MIN;
             epilogue.right[shuffled] = r.right;
         }
