@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SOURCES := pyproject.toml CMakeLists.txt $(shell find native -name '*.c' -o -name '*.cc' -o -name '*.h' -o -name '*.inc' -o -name CMakeLists.txt)
 
-.PHONY: demo test test-full lint types native-test sanitize clean
+.PHONY: demo test test-full lint types native-test native-test-emulated sanitize clean
 
 demo: $(VENV)/.demo
 	$(BIN)/zeropoint demo
@@ -28,6 +28,13 @@ native-test: $(VENV)/.dev
 	$(BIN)/cmake -S . -B build/native -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DZP_PYTHON=OFF -DZP_TESTS=ON -DCMAKE_BUILD_TYPE=Release
 	$(BIN)/cmake --build build/native
 	$(BIN)/ctest --test-dir build/native --output-on-failure
+
+# The native tests with the AVX-512 kernels compiled to loops: they run on any CPU with AVX2, too slowly for anything but tests.
+native-test-emulated: $(VENV)/.dev
+	$(BIN)/cmake -S . -B build/emulated -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DZP_PYTHON=OFF -DZP_TESTS=ON \
+	  -DZP_EMULATE_AVX512=ON -DCMAKE_BUILD_TYPE=Release
+	$(BIN)/cmake --build build/emulated
+	$(BIN)/ctest --test-dir build/emulated --output-on-failure
 
 # The native tests once under AddressSanitizer + UBSan and once under ThreadSanitizer.
 sanitize: $(VENV)/.dev

@@ -9,8 +9,10 @@
 #ifndef ZP_KERNELS_REQUANTIZE_AVX512_H
 #define ZP_KERNELS_REQUANTIZE_AVX512_H
 
-#include <immintrin.h>
 #include <stdint.h>
+
+#include "avx512.h"
+#include "fast_rescale.h"
 
 namespace zp {
 namespace {
@@ -32,6 +34,10 @@ inline Rescale make_rescale(__m512i multiplier, __m512i left, __m512i right) {
     return r;
 }
 
+inline Rescale make_rescale(int32_t multiplier, int32_t shift) {
+    return make_rescale(_mm512_set1_epi32(multiplier), _mm512_set1_epi32(shift > 0 ? shift : 0), _mm512_set1_epi32(shift < 0 ? -shift : 0));
+}
+
 inline __m512i rescaled(__m512i x, const Rescale &r) {
     x = _mm512_sllv_epi32(x, r.left);
     const __m512i nudge = _mm512_set1_epi64(int64_t{1} << 30);
@@ -47,6 +53,39 @@ inline __m512i rescaled(__m512i x, const Rescale &r) {
     const __mmask16 up = _mm512_cmpgt_epi32_mask(_mm512_add_epi32(rest, _mm512_srai_epi32(high, 31)), r.half);
     const __m512i floor = _mm512_srav_epi32(high, r.right);
     return _mm512_mask_sub_epi32(floor, up, floor, _mm512_set1_epi32(-1));
+}
+
+// See fast_rescale.h.
+struct FastRescale {
+    __m512i multiplier, odd_multiplier, even_offset, odd_offset, right;
+};
+
+// `offset`: half, with or without the zero point (fast_rescale.h).
+inline FastRescale make_fast_rescale(__m512i multiplier, __m512i right, __m512i offset) {
+    const __m512i rounding = _mm512_set1_epi64(int64_t{1} << 31);
+    FastRescale r;
+    r.multiplier = multiplier;
+    r.odd_multiplier = _mm512_srli_epi64(multiplier, 32);
+    r.even_offset = _mm512_or_si512(_mm512_slli_epi64(offset, 32), rounding);
+    r.odd_offset = _mm512_mask_mov_epi32(rounding, 0xAAAA, offset);
+    r.right = right;
+    return r;
+}
+
+inline FastRescale make_fast_rescale(int32_t multiplier, int32_t shift, int32_t zero_point) {
+    return make_fast_rescale(_mm512_set1_epi32(multiplier), _mm512_set1_epi32(-shift), _mm512_set1_epi32(fast_rescale_offset(shift, zero_point)));
+}
+
+// hi + (x >> 31) of fast_rescale.h, before the last shift; from 2 x.
+inline __m512i fast_high_of_twice(__m512i twice, const FastRescale &r) {
+    const __m512i even = _mm512_add_epi64(_mm512_mul_epi32(twice, r.multiplier), r.even_offset);
+    const __m512i odd = _mm512_add_epi64(_mm512_mul_epi32(_mm512_srli_epi64(twice, 32), r.odd_multiplier), r.odd_offset);
+    const __m512i high = _mm512_mask_mov_epi32(_mm512_srli_epi64(even, 32), 0xAAAA, odd);
+    return _mm512_add_epi32(high, _mm512_srai_epi32(twice, 31));
+}
+
+inline __m512i fast_rescaled(__m512i x, const FastRescale &r) {
+    return _mm512_srav_epi32(fast_high_of_twice(_mm512_add_epi32(x, x), r), r.right);
 }
 
 // The second profile of fixedpoint.h (x M exactly, rounded once) for eight values of int64, |x| <= 2^31.

@@ -1,5 +1,5 @@
 // AVX-VNNI: vpdpwssd is the multiplication and the addition in one. No standard library here.
-#include <immintrin.h>
+#include "../avx512.h"
 
 namespace zp {
 namespace {

@@ -1,4 +1,4 @@
-// The rows of pairs.h on 256-bit registers. Include only in files built for AVX2 or AVX-VNNI; the includer names the instruction
+// The rows of pairs.h on 256-bit registers. Include only in files built for AVX2 or AVX-VNNI; the includer includes the intrinsics and names the instruction
 // that multiplies and adds:
 //   struct MultiplyAdd { static __m256i sum(__m256i acc, __m256i x, __m256i w); };   acc + the pair products, int32
 //
@@ -8,8 +8,6 @@
 // No standard library here.
 #ifndef ZP_KERNELS_DEPTHWISE_CONV_2D_ROWS_256_H
 #define ZP_KERNELS_DEPTHWISE_CONV_2D_ROWS_256_H
-
-#include <immintrin.h>
 
 #include "../../portable/fixedpoint.h"
 #include "pairs.h"
