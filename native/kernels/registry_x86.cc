@@ -2,6 +2,7 @@
 #include "add/add.h"
 #include "concatenation/concatenation.h"
 #include "depthwise_conv_2d/depthwise_conv_2d.h"
+#include "depthwise_conv_2d/pairs.h"
 #include "matmul/matmul.h"
 #include "mul/mul.h"
 #include "pad/pad.h"
@@ -30,6 +31,12 @@ void add_x86_records(std::vector<KernelRecord> &r) {
     r.push_back({"depthwise_conv_2d", "s8", Isa::avx512vnni, "depthwise_conv_2d_s8_avx512vnni", zp_depthwise_conv_2d_s8_avx512vnni,
                  zp_depthwise_conv_2d_accepts, zp_depthwise_conv_2d_packed_bytes, zp_depthwise_conv_2d_pack,
                  zp_depthwise_conv_2d_scratch_bytes, nullptr});
+    r.push_back({"depthwise_conv_2d", "s8", Isa::avx2, "depthwise_conv_2d_s8_avx2", zp_depthwise_conv_2d_s8_avx2,
+                 zp_depthwise_conv_2d_pairs_accepts, zp_depthwise_conv_2d_pairs_packed_bytes, zp_depthwise_conv_2d_pairs_pack,
+                 zp_depthwise_conv_2d_pairs_scratch_bytes, zp_depthwise_conv_2d_pairs_units});
+    r.push_back({"depthwise_conv_2d", "s8", Isa::avxvnni, "depthwise_conv_2d_s8_avxvnni", zp_depthwise_conv_2d_s8_avxvnni,
+                 zp_depthwise_conv_2d_pairs_accepts, zp_depthwise_conv_2d_pairs_packed_bytes, zp_depthwise_conv_2d_pairs_pack,
+                 zp_depthwise_conv_2d_pairs_scratch_bytes, zp_depthwise_conv_2d_pairs_units});
     r.push_back({"add", "s8", Isa::avx2, "add_s8_avx2", zp_add_s8_avx2, zp_add_accepts});
     r.push_back({"add", "s8", Isa::avx512vnni, "add_s8_avx512vnni", zp_add_s8_avx512vnni, zp_add_accepts});
     r.push_back({"mul", "s8", Isa::avx2, "mul_s8_avx2", zp_mul_s8_avx2, zp_mul_accepts});
