@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from torch import nn
 
-MEAN, STD = 0.5, 0.5
-"""Of the pixels in [0, 1], as MobileNet's and Inception's preprocessing have it: one affine map for all channels."""
+MEAN, STD = 128 / 255, 0.5
+"""Of the pixels in [0, 1], close to MobileNet's and Inception's preprocessing: a mean that is a code makes the
+normalisation one affine map, which every runtime's 8-bit form absorbs."""
 
 CALIBRATION = 8
 """Images that ranges are observed on."""
