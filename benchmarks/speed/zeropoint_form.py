@@ -33,4 +33,6 @@ def save(network: Network, module: nn.Module, flavour: Flavour, to: Path) -> Non
             model(batch)
     graph = qat.convert(model, samples=[pixels[:1]], name=network.name)
     to.parent.mkdir(parents=True, exist_ok=True)
-    graph.save(to)
+    partial = to.with_suffix(".part")
+    graph.save(partial)
+    partial.rename(to)
