@@ -17,6 +17,7 @@ import json
 import os
 import sys
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,16 @@ from speed.table import geometric_means, markdown
 from zeropoint.errors import ZeropointError
 from zeropoint.report import Limits
 
+PACKAGES = ("ai_edge_litert", "onnxruntime", "openvino", "nncf", "onnx", "onnxscript", "torchvision")
+
 console = Console(stderr=True)
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--networks", default=",".join(NETWORKS), help=f"of {', '.join(NETWORKS)}; or tiny, for a trial")
+    parser.add_argument(
+        "--networks", default=",".join(NETWORKS), help=f"of {', '.join(NETWORKS)}; or tiny, for a trial"
+    )
     parser.add_argument("--threads", default="1,2", help="numbers of threads, by commas")
     parser.add_argument("--cache", type=Path, default=Path("build/peers"), help="folder of models and measurements")
     parser.add_argument(
@@ -87,6 +92,9 @@ def main() -> int:
     options = arguments()
     warnings.simplefilter("ignore")
     torch.set_num_threads(max(int(t) for t in options.threads.split(",")))
+    absent = [name for name in PACKAGES if find_spec(name) is None]
+    if absent:
+        sys.exit(f"peers: {', '.join(absent)} not installed: pip install 'zeropoint[train,peers]'")
     networks = chosen(options.networks)
     results: list[dict[str, Any]] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

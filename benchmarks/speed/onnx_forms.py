@@ -1,8 +1,8 @@
 """ONNX Runtime's 8-bit forms of a float network: static quantization per channel, all that may be the fastest.
 
 Its documentation recommends QDQ with int8 weights per channel, says that QOperator can be faster, and that activations
-are uint8 or int8 depending on the CPU. So all are built, each also with raw pixels (uint8, NHWC) as its input instead of
-normalised floats (NCHW), and the fastest of them on the CPU at hand stands in the table.
+are uint8 or int8 depending on the CPU. So all are built, those with uint8 activations also with raw pixels (uint8,
+NHWC) as input instead of normalised floats (NCHW), and the fastest of them on the CPU at hand stands in the table.
 """
 
 from __future__ import annotations
@@ -65,7 +65,13 @@ def _export(network: Network, module: nn.Module, to: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            module, (sample,), str(to), input_names=["input"], output_names=["logits"], external_data=False, verbose=False
+            module,
+            (sample,),
+            str(to),
+            input_names=["input"],
+            output_names=["logits"],
+            external_data=False,
+            verbose=False,
         )
 
 

@@ -91,18 +91,20 @@ def notes(results: Sequence[Result]) -> list[str]:
         f"{r['title']} on {r['threads']}: {r['forms']['openvino']}, {r['forms']['onnxruntime']}" for r in results
     )
     busy = max(r["load_average"] for r in results)
+    taken = sorted({r["title"] for r in results if r["model"] != f"{r['network']}_int8.tflite"})
+    published = f"; for zeropoint and LiteRT, {', '.join(taken)} are published files" if taken else ""
     return [
         f"CPU: {first['cpu']}. Multiplication peak: {peaks} ({first['peak']['instruction']}).",
         "",
         "Versions: " + ", ".join(f"{name} {version}" for name, version in first["versions"].items()) + ".",
         "",
-        "Each runtime had a process of its own and they took turns; figures are medians of the rounds' medians, ratios of "
-        "the same, with the extremes of single rounds in brackets. Nothing was pinned by the benchmark. Networks come "
-        "from their PyTorch definitions with random weights and batch-norm statistics of random images, as time does not "
-        "depend on the values; MobileNet v1 0.5-160 and 0.25-128 (uint8) and v2 (int8) are published files for zeropoint "
-        "and LiteRT, and the same architectures for the others. LiteRT ran the .tflite that zeropoint ran. OpenVINO and "
-        "ONNX Runtime ran the fastest of their own 8-bit forms (NNCF with latency hint; static quantization per channel "
-        "as QDQ or QOperator); the quantization or transposition that a form's input needs is part of its time.",
+        "Each runtime had a process of its own and they took turns; figures are medians of the rounds' medians, "
+        "ratios of the same, with the extremes of single rounds in brackets. Nothing was pinned by the benchmark; each "
+        "runtime was called in the leanest documented way, its input in place. Networks come from their PyTorch "
+        "definitions with random weights and batch-norm statistics of random images, as time does not depend on the "
+        f"values{published}. LiteRT ran the .tflite that zeropoint ran. OpenVINO and ONNX Runtime ran the fastest of "
+        "their own 8-bit forms (NNCF with latency hint; static quantization per channel as QDQ or QOperator); the "
+        "quantization or transposition that a form's input needs is part of its time.",
         "",
         f"Forms chosen (OpenVINO, ONNX Runtime): {forms}.",
         "",

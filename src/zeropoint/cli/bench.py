@@ -135,8 +135,8 @@ def _table(title: str, left: str, *right: str) -> Table:
 
 def _latency(summary: dict[str, Any]) -> Table:
     title = (
-        f"{Path(summary['model']).name}: {summary['macs'] / 1e6:,.1f} million multiplications, batch {summary['batch']}, "
-        f"{_threads(summary['threads'])}"
+        f"{Path(summary['model']).name}: {summary['macs'] / 1e6:,.1f} million multiplications, "
+        f"batch {summary['batch']}, {_threads(summary['threads'])}"
     )
     table = _table(
         title, "runtime", "median ms", "p90", "p99", "ratio", "GMAC/s", "of peak", "load ms", "first run ms", "peak MiB"

@@ -59,7 +59,7 @@ class Compiled:
         return dict(sorted(known.items()))
 
     def clock(self, values: Mapping[int, np.ndarray]) -> list[int]:
-        """A run's clock readings in nanoseconds: start, inputs copied in, each step of the plan done, outputs copied."""
+        """A run's clock readings in nanoseconds: at the start, inputs copied, each step done, outputs copied."""
         known = self._entered(values)
         _, readings = self.plan.timed([np.ascontiguousarray(known[t]) for t in self.edges.inputs])
         return list(readings)

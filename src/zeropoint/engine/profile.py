@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -30,7 +31,7 @@ class StepTime:
 def step_times(compiled: Compiled, values: Mapping[int, np.ndarray]) -> list[StepTime]:
     """Runs the plan once with its clock; inputs by graph index."""
     readings = compiled.clock(values)
-    spent = [after - before for before, after in zip(readings, readings[1:], strict=False)]
+    spent = [after - before for before, after in pairwise(readings)]
     program, steps = compiled.program, list(compiled.plan.steps())
     writer = {output: number for number, step in enumerate(program.steps) for output in step.outputs}
     times = [StepTime("copy in", "", "", "", (), spent[0])]

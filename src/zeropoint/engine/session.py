@@ -115,7 +115,8 @@ class Session:
         return step_times(self._compiled(arranged.batch, keep=False), arranged.values)
 
     def steps(self) -> list[dict[str, Any]]:
-        """The plan's steps in order: ``{"op", "kernel", "isa", "units", "output"}`` of each, for the model's own batch."""
+        """The plan's steps in order, for the model's own batch: ``{"op", "kernel", "isa", "units", "output"}`` of each;
+        the last is the program's tensor that the step writes."""
         return list(self._compiled(None, keep=False).plan.steps())
 
     def _compiled(self, batch: int | None, *, keep: bool) -> Compiled:

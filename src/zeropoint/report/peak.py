@@ -26,8 +26,8 @@ class Peak:
 
 
 def measured_peak(threads: int = 1, isa: str | None = None) -> Peak:
-    """The peak of the instruction set ``isa``, by default the best of this CPU: ``threads`` loops at once, each the best
-    of some tens of repetitions.
+    """The peak of the instruction set ``isa``, by default the best of this CPU: ``threads`` loops at once, each
+    the best of some tens of repetitions.
 
     Raises ``EngineError`` for an instruction set that this CPU lacks.
     """

@@ -99,7 +99,15 @@ def draw(profile: Profile, to: Path, title: str, peak: Peak) -> None:
     unit, scale = ("ms", 1e-3) if profile.microseconds >= 2000 else ("µs", 1.0)
     for bar in flame(profile):
         colour = COLOURS.get(bar.op, OTHER) if bar.op else "#e8e4d8"
-        top.barh(bar.level, scale * bar.width, left=scale * bar.start, height=0.94, color=colour, edgecolor="white", linewidth=0.6)
+        top.barh(
+            bar.level,
+            scale * bar.width,
+            left=scale * bar.start,
+            height=0.94,
+            color=colour,
+            edgecolor="white",
+            linewidth=0.6,
+        )
         _label(top, bar, profile.microseconds, scale)
     top.set_title(f"{title}: {scale * profile.microseconds:,.2f} {unit}", loc="left", pad=14)
     top.set_yticks([])
@@ -107,13 +115,23 @@ def draw(profile: Profile, to: Path, title: str, peak: Peak) -> None:
     at = 0.0
     for s in profile.steps:
         if s.macs:
-            bottom.bar(scale * at, s.gmacs, width=scale * s.microseconds, align="edge", color=COLOURS.get(s.op, OTHER), linewidth=0)
+            bottom.bar(
+                scale * at,
+                s.gmacs,
+                width=scale * s.microseconds,
+                align="edge",
+                color=COLOURS.get(s.op, OTHER),
+                linewidth=0,
+            )
         at += s.microseconds
     bottom.axhline(peak.gmacs, color="black", linestyle="--", linewidth=1)
     bottom.annotate(
         f"peak of {peak.instruction.partition(':')[0]}, {peak.threads} thread{'s' * (peak.threads > 1)}",
-        (0, peak.gmacs), xytext=(4, 3), textcoords="offset points", fontsize=8,
-    )  # fmt: skip
+        (0, peak.gmacs),
+        xytext=(4, 3),
+        textcoords="offset points",
+        fontsize=8,
+    )
     bottom.set_ylim(0, peak.gmacs * 1.12)
     bottom.set_xlim(0, scale * profile.microseconds)
     bottom.set_ylabel("GMAC/s")
@@ -134,8 +152,16 @@ def _label(axes: Any, bar: Bar, total: float, scale: float) -> None:
     if room < 3:
         return
     text = bar.label if len(bar.label) <= room else bar.label[: room - 1] + "…"
-    axes.text(scale * (bar.start + bar.width / 2), bar.level, text, ha="center", va="center", fontsize=7,
-              color="white" if bar.op else "black", clip_on=True)  # fmt: skip
+    axes.text(
+        scale * (bar.start + bar.width / 2),
+        bar.level,
+        text,
+        ha="center",
+        va="center",
+        fontsize=7,
+        color="white" if bar.op else "black",
+        clip_on=True,
+    )
 
 
 def _legend(steps: tuple[StepProfile, ...]) -> list[Any]:

@@ -75,8 +75,8 @@ def entry_for(peer: str, model: Path, threads: int) -> Entry:
     file = Path(given) if given else model
     if name in FORMS and file.suffix != FORMS[name]:
         raise UnsupportedError(
-            f"{name} needs its own 8-bit form of the network: --against {name}=FILE{FORMS[name]} (a bare .tflite is for "
-            "litert and litert-builtin only; benchmarks/peers.py makes such forms)"
+            f"{name} needs its own 8-bit form of the network: --against {name}=FILE{FORMS[name]} "
+            "(a bare .tflite is for litert and litert-builtin only; benchmarks/peers.py makes such forms)"
         )
     if not file.is_file():
         raise InputError(f"no model for {name} at {file}")
