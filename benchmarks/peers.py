@@ -106,7 +106,7 @@ def main() -> int:
             wanted = [Cell(n, int(t), found[n.name], limits) for t in options.threads.split(",") for n in networks]
             task = progress.add_task("measurements", total=0 if options.build_only else len(wanted))
             for cell in [] if options.build_only else wanted:
-                head = f"{cell.network.title}, {cell.threads} threads"
+                head = f"{cell.network.title}, {cell.threads} thread{'s' * (cell.threads > 1)}"
                 progress.update(task, description=head)
                 result = None if options.again else kept(cell, options.cache)
                 if result is None:
