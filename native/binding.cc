@@ -11,6 +11,7 @@
 #include <cstring>
 #include <memory>
 
+#include "kernels/peak/peak.h"
 #include "plan/error.h"
 #include "plan/plan.h"
 
@@ -133,7 +134,18 @@ public:
         plan_ = std::make_unique<zp::Plan>(std::move(program), options);
     }
 
-    nb::list run(const nb::list &inputs) const {
+    nb::list run(const nb::list &inputs) const { return run_timed(inputs, nullptr); }
+
+    // (results, clock): the clock has the nanoseconds of Plan::run_timed as integers.
+    nb::tuple timed(const nb::list &inputs) const {
+        std::vector<std::int64_t> ticks(plan_->steps().size() + 3);
+        nb::list results = run_timed(inputs, ticks.data());
+        nb::list clock;
+        for (std::int64_t tick : ticks) clock.append(tick);
+        return nb::make_tuple(results, clock);
+    }
+
+    nb::list run_timed(const nb::list &inputs, std::int64_t *ticks) const {
         const zp::Program &program = plan_->program();
         if (inputs.size() != program.inputs.size())
             throw zp::ArgumentError("run takes " + std::to_string(program.inputs.size()) + " inputs, got " + std::to_string(inputs.size()));
@@ -151,7 +163,7 @@ public:
         }
         {
             nb::gil_scoped_release released;
-            plan_->run(in.data(), out.data());
+            plan_->run_timed(in.data(), out.data(), ticks);
         }
         return results;
     }
@@ -175,6 +187,7 @@ public:
             report["kernel"] = step.kernel->name;
             report["isa"] = zp::isa_name(step.kernel->isa);
             report["units"] = step.units;
+            report["output"] = step.output;
             reports.append(report);
         }
         return reports;
@@ -284,13 +297,30 @@ NB_MODULE(_engine, m) {
     m.def("isas_built", [] { return names(zp::isas_built()); }, "Instruction sets with kernels in this build, lowest first.");
     m.def("isas_supported", [] { return names(zp::isas_supported(zp::detect_cpu_features())); },
           "Those of them that this CPU runs.");
+    m.def("multiply_peak", [](nb::object isa, int repetitions) {
+        const std::string name = isa.is_none() ? std::string() : nb::cast<std::string>(isa);
+        zp::MultiplyPeak peak;
+        {
+            nb::gil_scoped_release released;
+            peak = zp::multiply_peak(name, repetitions);
+        }
+        nb::dict result;
+        result["isa"] = zp::isa_name(peak.record->isa);
+        result["instruction"] = peak.record->instruction;
+        result["macs"] = peak.macs;
+        result["nanoseconds"] = peak.nanoseconds;
+        return result;
+    }, nb::arg("isa").none() = nb::none(), nb::arg("repetitions") = 20,
+          "The most multiply-accumulates that one core does: {isa, instruction, macs, nanoseconds} of the fastest repetition.");
     nb::class_<PyPlan>(m, "Plan")
         .def(nb::init<const nb::list &, const nb::list &, nb::handle, nb::handle, int, nb::object, bool>(), nb::arg("tensors"),
              nb::arg("steps"), nb::arg("inputs"), nb::arg("outputs"), nb::arg("threads") = 1, nb::arg("isa").none() = nb::none(),
              nb::arg("keep_intermediates") = false)
         .def("run", &PyPlan::run, nb::arg("inputs"), "Arrays in, arrays out. Releases the GIL; any number of threads may call it.")
+        .def("timed", &PyPlan::timed, nb::arg("inputs"),
+             "As run, and a list of clock readings in nanoseconds: start, inputs copied, each step done, end.")
         .def("tensor", &PyPlan::tensor, nb::arg("index"), "A copy of a tensor after a run, with keep_intermediates.")
-        .def("steps", &PyPlan::steps, "Which kernel each step uses: a list of {op, kernel, isa, units}.")
+        .def("steps", &PyPlan::steps, "Which kernel each step uses: a list of {op, kernel, isa, units, output}.")
         .def_prop_ro("threads", &PyPlan::threads)
         .def_prop_ro("arena_bytes", &PyPlan::arena_bytes);
 }

@@ -1,6 +1,7 @@
 #include "plan.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <new>
 
@@ -248,7 +249,13 @@ static void run_piece(void *context, std::int32_t begin, std::int32_t end, int t
     job.function(job.params, &buffers, begin, end);
 }
 
-void Plan::run(const void *const *inputs, void *const *outputs) const {
+static std::int64_t now() {
+    using std::chrono::steady_clock;
+    return static_cast<std::int64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(steady_clock::now().time_since_epoch()).count());
+}
+
+void Plan::run_timed(const void *const *inputs, void *const *outputs, std::int64_t *ticks) const {
+    if (ticks) *ticks++ = now();
     std::unique_ptr<Workspace> workspace = make_workspace();
     const auto place = [&](int t) -> std::uint8_t * {
         return workspace->arena.data() + offset_[static_cast<std::size_t>(roots_[static_cast<std::size_t>(t)])];
@@ -257,11 +264,13 @@ void Plan::run(const void *const *inputs, void *const *outputs) const {
         const TensorSpec &tensor = program_.tensors[static_cast<std::size_t>(program_.inputs[i])];
         copy_edge(place(program_.inputs[i]), inputs[i], static_cast<std::size_t>(bytes(tensor)), tensor.flip);
     }
+    if (ticks) *ticks++ = now();
     for (std::size_t s = 0; s < steps_.size(); ++s) {
         const Step &step = steps_[s];
         Job job = {step.kernel->fn, step.params.get(), {workspace->in[s].data(), workspace->out[s].data(), nullptr},
                    workspace->scratch.data(), scratch_bytes_};
         pool_->run(step.units, step.grain, run_piece, &job);
+        if (ticks) *ticks++ = now();
     }
     for (std::size_t i = 0; i < program_.outputs.size(); ++i) {
         const int t = program_.outputs[i];
@@ -270,11 +279,13 @@ void Plan::run(const void *const *inputs, void *const *outputs) const {
         copy_edge(outputs[i], constant ? constant : place(t), static_cast<std::size_t>(bytes(tensor)), tensor.flip);
     }
     release(std::move(workspace));
+    if (ticks) *ticks = now();
 }
 
 std::vector<StepReport> Plan::steps() const {
     std::vector<StepReport> reports;
-    for (std::size_t s = 0; s < steps_.size(); ++s) reports.push_back({program_.steps[s].op, steps_[s].kernel, steps_[s].units});
+    for (std::size_t s = 0; s < steps_.size(); ++s)
+        reports.push_back({program_.steps[s].op, steps_[s].kernel, steps_[s].units, steps_[s].outputs.front()});
     return reports;
 }
 

@@ -1,4 +1,4 @@
-"""The command line: ``zeropoint train | quantize | convert | eval | run | inspect | demo``.
+"""The command line: ``zeropoint train | quantize | convert | eval | run | inspect | bench | demo``.
 
 One file per command, each thin over the library. ``main`` is where errors end: one of the package's own prints
 one line and exits with 2, Ctrl-C exits with 130, and anything else is a bug and shows its traceback.
@@ -21,6 +21,7 @@ EXTRAS = {
     "sklearn": "train",
     "PIL": "train",
     "ai_edge_litert": "peers",
+    "matplotlib": "report",
 }
 
 

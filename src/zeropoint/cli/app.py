@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from zeropoint.cli.bench import bench
 from zeropoint.cli.convert import convert
 from zeropoint.cli.demo import demo
 from zeropoint.cli.evaluation import evaluate
@@ -33,6 +34,7 @@ app.command()(convert)
 app.command("eval")(evaluate)
 app.command()(run)
 app.command()(inspect)
+app.command()(bench)
 app.command()(demo)
 
 

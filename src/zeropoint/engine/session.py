@@ -12,6 +12,7 @@ import numpy as np
 
 from zeropoint.engine.compiled import Compiled, compile_graph
 from zeropoint.engine.inputs import arrange
+from zeropoint.engine.profile import StepTime, step_times
 from zeropoint.engine.program import Program
 from zeropoint.errors import InputError, UnsupportedError, ZeropointError
 from zeropoint.formats import load
@@ -108,8 +109,14 @@ class Session:
         arranged = arrange(self._graph, x)
         return self._compiled(arranged.batch, keep=True).intermediates(arranged.values)
 
+    def profile(self, x: Any) -> list[StepTime]:
+        """One run for ``x``, and what each step of the plan took; see ``StepTime``. The outputs are dropped."""
+        arranged = arrange(self._graph, x)
+        return step_times(self._compiled(arranged.batch, keep=False), arranged.values)
+
     def steps(self) -> list[dict[str, Any]]:
-        """The plan's steps in order: ``{"op", "kernel", "isa", "units"}`` of each, for the model's own batch."""
+        """The plan's steps in order, for the model's own batch: ``{"op", "kernel", "isa", "units", "output"}`` of each;
+        the last is the program's tensor that the step writes."""
         return list(self._compiled(None, keep=False).plan.steps())
 
     def _compiled(self, batch: int | None, *, keep: bool) -> Compiled:
