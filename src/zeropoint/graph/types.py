@@ -32,6 +32,16 @@ class Quantization:
     axis: int | None = None
     minimum: tuple[float, ...] = ()
     maximum: tuple[float, ...] = ()
+    _scales: np.ndarray | None = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def scales(self) -> np.ndarray:
+        """``scale`` as a read-only float64 array, made once: every room that computes with thousands of them asks."""
+        if self._scales is None:
+            made = np.array(self.scale, dtype=np.float64)
+            made.flags.writeable = False
+            object.__setattr__(self, "_scales", made)
+        return self._scales  # type: ignore[return-value]
 
     @property
     def per_channel(self) -> bool:
