@@ -52,13 +52,13 @@ class Encoder:
         children: dict[int, int] = {}
         for field in table.fields:
             value = values.get(field.name)
-            if field.unpack is None and value is not None:
+            if field.elsewhere and value is not None:
                 child = self._child(field, value, values)
                 if child is not None:
                     children[field.slot] = child
         builder.StartObject(max((field.slot for field in table.fields), default=-1) + 1)
         for field in sorted(table.fields, key=lambda f: (-f.width, f.slot)):
-            if field.unpack is None:
+            if field.elsewhere:
                 builder.PrependUOffsetTRelativeSlot(field.slot, children.get(field.slot, 0), 0)
             elif field.name in values:
                 self._scalar(table, field, values[field.name])
