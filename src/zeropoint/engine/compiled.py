@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -35,7 +35,43 @@ class Compiled:
     program: Program
     plan: Any
     keep: bool
+    _inputs: tuple[Form, ...] = field(init=False)
+    _outputs: tuple[Form, ...] = field(init=False)
+    _bare: bool = field(init=False)
     _reading: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self._inputs = tuple(_form(self.graph, t) for t in self.graph.inputs)
+        self._outputs = tuple(_form(self.graph, t) for t in self.edges.outputs)
+        # The engine's inputs and outputs are the network's own: nothing is left to do around a run.
+        self._bare = self.edges.inputs == self.graph.inputs and self.edges.outputs == self.graph.outputs
+
+    def run_fitting(self, given: Sequence[Any]) -> list[np.ndarray] | None:
+        """The graph's outputs in order, where nothing has to be converted, computed outside or complained about:
+        ``given`` are contiguous arrays of exactly the types and shapes of the graph's inputs. Else None."""
+        if not self._bare or len(given) != len(self._inputs):
+            return None
+        for array, (shape, dtype) in zip(given, self._inputs, strict=True):
+            # Another object may be the same type; the usual way then looks closer.
+            if (
+                type(array) is not np.ndarray
+                or array.dtype is not dtype
+                or array.shape != shape
+                or not array.flags.c_contiguous
+            ):
+                return None
+        results = [np.empty(shape, dtype) for shape, dtype in self._outputs]
+        self.plan.run_into(list(given), results)
+        return results
+
+    def run_into(self, given: Sequence[np.ndarray], results: Sequence[np.ndarray]) -> None:
+        """``given``: checked, contiguous arrays in the order of the graph's inputs; ``results``: as its outputs."""
+        if self._bare:
+            self.plan.run_into(list(given), list(results))
+            return
+        found = self.run(dict(zip(self.graph.inputs, given, strict=True)))
+        for t, result in zip(self.graph.outputs, results, strict=True):
+            result[...] = found[t]
 
     def run(self, values: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
         """Graph inputs by tensor index -> graph outputs by tensor index."""
@@ -63,7 +99,8 @@ class Compiled:
         for number in self.edges.before:
             op = self.graph.ops[number]
             known[op.outputs[0]] = run_edge(self.graph, op, known)
-        results = self.plan.run([np.ascontiguousarray(known[t]) for t in self.edges.inputs])
+        results = [np.empty(shape, dtype) for shape, dtype in self._outputs]
+        self.plan.run_into([_contiguous(known[t]) for t in self.edges.inputs], results)
         known.update(zip(self.edges.outputs, results, strict=True))
         return known
 
@@ -72,6 +109,19 @@ class Compiled:
         if value is None:
             raise EngineError(f"output {self.graph.tensors[tensor].name!r} was not computed")
         return np.array(value)
+
+
+Form = tuple[tuple[int, ...], np.dtype[Any]]
+
+
+def _form(graph: Graph, tensor: int) -> Form:
+    """Shape and type of a tensor's array."""
+    return tuple(graph.tensors[tensor].shape), np.dtype(graph.tensors[tensor].dtype)
+
+
+def _contiguous(array: np.ndarray) -> np.ndarray:
+    """``array`` itself or a copy, C-contiguous, of the same shape (``ascontiguousarray`` makes a scalar a vector)."""
+    return array if array.flags.c_contiguous else array.copy("C")
 
 
 def compile_graph(graph: Graph, *, threads: int, isa: str | None, keep: bool = False) -> Compiled:

@@ -59,7 +59,7 @@ class Session:
         self._isa = isa
         self._plans: OrderedDict[tuple[int | None, bool], Compiled] = OrderedDict()
         self._planning = threading.Lock()
-        self._compiled(None, keep=False)
+        self._own = self._plan(None, keep=False)
 
     @property
     def graph(self) -> Graph:
@@ -74,7 +74,7 @@ class Session:
     @property
     def program(self) -> Program:
         """The integer program at the model's own batch size."""
-        return self._compiled(None, keep=False).program
+        return self._own.program
 
     def run(self, x: Any) -> Outputs:
         """The network's outputs for ``x``.
@@ -91,6 +91,9 @@ class Session:
         Raises:
             InputError: a missing or unknown input, or a wrong type, rank or shape; names it and what is expected.
         """
+        fitting = self._own.run_fitting(x if isinstance(x, list | tuple) else (x,))
+        if fitting is not None:
+            return fitting[0] if len(fitting) == 1 else tuple(fitting)
         arranged = arrange(self._graph, x)
         results = self._compiled(arranged.batch, keep=False).run(arranged.values)
         if arranged.names is not None:
@@ -110,21 +113,26 @@ class Session:
 
     def steps(self) -> list[dict[str, Any]]:
         """The plan's steps in order: ``{"op", "kernel", "isa", "units"}`` of each, for the model's own batch."""
-        return list(self._compiled(None, keep=False).plan.steps())
+        return list(self._own.plan.steps())
 
     def _compiled(self, batch: int | None, *, keep: bool) -> Compiled:
         """The plan for a batch size (None: the graph's own), planned once and kept while it is among the last few."""
+        if batch is None and not keep:
+            return self._own
         key = (batch, keep)
         with self._planning:
             found = self._plans.get(key)
             if found is None:
-                found = compile_graph(self._rebatched(batch), threads=self._threads, isa=self._isa, keep=keep)
+                found = self._plan(batch, keep=keep)
                 self._plans[key] = found
                 while len(self._plans) > CACHED_PLANS:
                     self._plans.popitem(last=False)
             else:
                 self._plans.move_to_end(key)
             return found
+
+    def _plan(self, batch: int | None, *, keep: bool) -> Compiled:
+        return compile_graph(self._rebatched(batch), threads=self._threads, isa=self._isa, keep=keep)
 
     def _rebatched(self, batch: int | None) -> Graph:
         if batch is None:
