@@ -64,10 +64,10 @@ class Compiled:
         self.plan.run_into(list(given), results)
         return results
 
-    def run_into(self, given: Sequence[np.ndarray], results: Sequence[np.ndarray]) -> None:
+    def run_into(self, given: list[np.ndarray], results: list[np.ndarray]) -> None:
         """``given``: checked, contiguous arrays in the order of the graph's inputs; ``results``: as its outputs."""
         if self._bare:
-            self.plan.run_into(list(given), list(results))
+            self.plan.run_into(given, results)
             return
         found = self.run(dict(zip(self.graph.inputs, given, strict=True)))
         for t, result in zip(self.graph.outputs, results, strict=True):

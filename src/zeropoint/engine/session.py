@@ -91,7 +91,7 @@ class Session:
         Raises:
             InputError: a missing or unknown input, or a wrong type, rank or shape; names it and what is expected.
         """
-        fitting = self._own.run_fitting(x if isinstance(x, list | tuple) else (x,))
+        fitting = self._own.run_fitting(x if type(x) is list or type(x) is tuple else (x,))
         if fitting is not None:
             return fitting[0] if len(fitting) == 1 else tuple(fitting)
         arranged = arrange(self._graph, x)
