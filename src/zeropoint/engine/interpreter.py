@@ -191,7 +191,10 @@ class Interpreter:
         index = operator.index(input_index)
         if index not in self._graph.inputs:
             raise _BadResize(f"Cannot resize tensor {index}: the inputs are {list(self._graph.inputs)}")
-        sizes = np.array(tensor_size, dtype=np.int32)
+        try:
+            sizes = np.array(tensor_size, dtype=np.int32)
+        except (TypeError, ValueError, OverflowError):
+            sizes = np.zeros((0, 0))
         if sizes.ndim != 1:
             raise InputError(f"Cannot resize tensor {index}: a shape is a flat list of integers, not {tensor_size!r}")
         shape = tuple(sizes.tolist())
