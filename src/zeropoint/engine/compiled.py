@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +18,16 @@ from zeropoint.engine.lower.lowering import from_int8
 from zeropoint.engine.program import Program
 from zeropoint.errors import EngineError
 from zeropoint.graph import Graph
+
+# Bytes of the values that live at once in a run. A file of a hundred bytes may claim tensors of 2^31 elements; networks
+# that people deploy stay below a hundredth of this.
+ARENA_LIMIT = 1 << 30
+
+_BYTES = {"int8": 1, "uint8": 1, "bool": 1, "int4": 1, "int16": 2, "uint16": 2, "float16": 2, "int32": 4, "float32": 4}
+
+
+class TooLargeError(EngineError):
+    """A network whose values do not fit the limit on working memory."""
 
 
 def native() -> Any:
@@ -124,8 +136,23 @@ def _contiguous(array: np.ndarray) -> np.ndarray:
     return array if array.flags.c_contiguous else array.copy("C")
 
 
-def compile_graph(graph: Graph, *, threads: int, isa: str | None, keep: bool = False) -> Compiled:
-    """Lower and plan a verified graph; with ``keep``, every intermediate tensor exists and can be read."""
+def memory_of_the_machine() -> int:
+    """Bytes of physical memory; the limit of what a caller may ask for (a batch, another image size)."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def compile_graph(
+    graph: Graph, *, threads: int, isa: str | None, keep: bool = False, arena_limit: int = ARENA_LIMIT
+) -> Compiled:
+    """Lower and plan a verified graph; with ``keep``, every intermediate tensor exists and can be read.
+
+    Raises TooLargeError where the values of one run take more than ``arena_limit`` bytes; nothing of that size has been
+    allocated by then.
+    """
+    # One tensor may be too big alone. Known before lowering, which does arithmetic on the shapes as they are.
+    for t in graph.tensors:
+        if t.data is None:
+            _check_room(math.prod(t.shape) * _BYTES.get(t.dtype, 8), arena_limit, f"its tensor {t.name!r} alone")
     edges = find_edges(graph)
     program = lower(graph, inputs=edges.inputs, outputs=edges.outputs, skip=edges.skip, fuse=not keep)
     plan = native().Plan(
@@ -137,4 +164,13 @@ def compile_graph(graph: Graph, *, threads: int, isa: str | None, keep: bool = F
         isa=isa,
         keep_intermediates=keep,
     )
+    _check_room(plan.arena_bytes, arena_limit, "one run")
     return Compiled(graph, edges, program, plan, keep)
+
+
+def _check_room(size: int, limit: int, what: str) -> None:
+    if size > limit:
+        raise TooLargeError(
+            f"the network needs {size / 2**30:.1f} GiB of working memory for {what}, above the limit of "
+            f"{limit / 2**30:.1f} GiB"
+        )

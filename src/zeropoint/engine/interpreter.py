@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from zeropoint.engine.compiled import Compiled, compile_graph
+from zeropoint.engine.compiled import ARENA_LIMIT, Compiled, TooLargeError, compile_graph, memory_of_the_machine
 from zeropoint.engine.details import Details, op_details, signature_details, tensor_details
 from zeropoint.engine.resize import resized, with_shape
 from zeropoint.engine.signature import SignatureRunner
@@ -276,7 +276,9 @@ class Interpreter:
         return self._compiled.graph
 
     def _compile(self, graph: Graph) -> Compiled:
-        return compile_graph(graph, threads=self._threads, isa=None, keep=self._preserve)
+        # What a file claims is limited more tightly than what the caller asks for.
+        limit = ARENA_LIMIT if graph is self._graph else max(ARENA_LIMIT, memory_of_the_machine())
+        return compile_graph(graph, threads=self._threads, isa=None, keep=self._preserve, arena_limit=limit)
 
     def _checked_index(self, tensor_index: int) -> int:
         index = operator.index(tensor_index)
@@ -353,6 +355,7 @@ _LOADING = {
     GraphError: _GraphValueError,
     UnsupportedError: _UnsupportedValueError,
     EngineError: _EngineValueError,
+    TooLargeError: _EngineValueError,
 }
 
 

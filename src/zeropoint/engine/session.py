@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from zeropoint.engine.compiled import Compiled, compile_graph
+from zeropoint.engine.compiled import ARENA_LIMIT, Compiled, TooLargeError, compile_graph, memory_of_the_machine
 from zeropoint.engine.inputs import arrange
 from zeropoint.engine.program import Program
 from zeropoint.errors import InputError, UnsupportedError, ZeropointError
@@ -42,21 +42,29 @@ class Session:
         threads: worker threads of one run, 1 to 1024. Results never depend on it.
         isa: the highest instruction set to use, as named by ``isas()``; None takes ``ZEROPOINT_ISA`` from the
             environment, else the best of this CPU. Results never depend on it.
+        arena_limit: bytes that the values of one run may take at the batch size of the model: 1 GiB, unless you know
+            that a model needs more. A few hundred bytes of file can claim any amount. (A larger batch is the caller's
+            own wish; its limit is the machine's memory.)
 
     Raises:
         FormatError, GraphError: a file that is damaged, or a network that breaks a rule.
         UnsupportedError: an operation that the engine does not have; names it, its index and its tensor.
-        EngineError: an unknown instruction set, or one that this CPU lacks.
+        EngineError: an unknown instruction set, or one that this CPU lacks; a network beyond ``arena_limit``.
 
     Any number of Python threads may call ``run`` at once; the interpreter lock is released while the engine computes.
     """
 
-    def __init__(self, model: Source, *, threads: int = 1, isa: str | None = None) -> None:
+    def __init__(
+        self, model: Source, *, threads: int = 1, isa: str | None = None, arena_limit: int = ARENA_LIMIT
+    ) -> None:
         if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= 1024:
             raise InputError(f"threads = {threads!r}: an integer from 1 to 1024 is needed")
+        if isinstance(arena_limit, bool) or not isinstance(arena_limit, int) or arena_limit < 1:
+            raise InputError(f"arena_limit = {arena_limit!r}: a positive number of bytes is needed")
         self._graph = graph_of(model)
         self._threads = threads
         self._isa = isa
+        self._arena_limit = arena_limit
         self._plans: OrderedDict[tuple[int | None, bool], Compiled] = OrderedDict()
         self._planning = threading.Lock()
         self._own = self._plan(None, keep=False)
@@ -132,11 +140,17 @@ class Session:
             return found
 
     def _plan(self, batch: int | None, *, keep: bool) -> Compiled:
-        return compile_graph(self._rebatched(batch), threads=self._threads, isa=self._isa, keep=keep)
+        graph, limit = self._graph, self._arena_limit
+        if batch is not None:
+            graph, limit = self._rebatched(batch), max(limit, memory_of_the_machine())
+        try:
+            return compile_graph(graph, threads=self._threads, isa=self._isa, keep=keep, arena_limit=limit)
+        except TooLargeError as error:
+            if batch is None:
+                raise TooLargeError(f"{error}; if that is right, give Session a higher arena_limit") from error
+            raise InputError(f"a batch of {batch} is too large: {error}; feed fewer samples at a time") from error
 
-    def _rebatched(self, batch: int | None) -> Graph:
-        if batch is None:
-            return self._graph
+    def _rebatched(self, batch: int) -> Graph:
         try:
             return infer_shapes(self._graph, batch=batch)
         except UnsupportedError:
