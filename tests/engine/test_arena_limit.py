@@ -94,6 +94,6 @@ def test_a_batch_that_the_caller_asks_for_has_the_machine_s_memory(monkeypatch: 
     session = zp.Session(negations((1, 1000), 3), arena_limit=10_000)
     assert session.run(np.ones((50, 1000), np.int8)).shape == (50, 1000)
     monkeypatch.setattr("zeropoint.engine.session.memory_of_the_machine", lambda: 100_000)
-    with pytest.raises(zp.InputError, match="a batch of 60 is too large.*fewer samples"):
+    with pytest.raises(zp.InputError, match=r"a batch of 60 is too large.*fewer samples"):
         session.run(np.ones((60, 1000), np.int8))
     assert compiled.memory_of_the_machine() > 1 << 28

@@ -161,7 +161,9 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "resize, allocate": lambda make: after_resize(make, [2, 8, 8, 3], allocate=True, then=shapes),
     "resize by an array": lambda make: after_resize(make, np.array([2, 8, 8, 3]), allocate=True, then=shapes),
     "resize by floats": lambda make: after_resize(make, [2.0, 8, 8, 3], allocate=True, then=shapes),
-    "input's shape before": lambda make: after_resize(make, [2, 8, 8, 3], allocate=False, then=lambda it: shapes(it)[0]),
+    "input's shape before": lambda make: after_resize(
+        make, [2, 8, 8, 3], allocate=False, then=lambda it: shapes(it)[0]
+    ),
     "resize, get": lambda make: after_resize(make, [2, 8, 8, 3], allocate=False, then=lambda it: it.get_tensor(IN)),
     "resize, set": lambda make: after_resize(
         make, [2, 8, 8, 3], allocate=False, then=lambda it: it.set_tensor(IN, np.concatenate([X, X]))

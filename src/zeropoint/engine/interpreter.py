@@ -24,7 +24,7 @@ from zeropoint.graph import Graph
 
 
 class OpResolverType(enum.Enum):
-    """Which kernels LiteRT is asked for. Here all mean the same: the integers of its reference kernels, computed fast."""
+    """Which kernels LiteRT is asked for. Here all mean the same: the integers of its reference kernels."""
 
     AUTO = 0
     BUILTIN = 1
@@ -194,7 +194,7 @@ class Interpreter:
         try:
             sizes = np.array(tensor_size, dtype=np.int32)
         except (TypeError, ValueError, OverflowError):
-            sizes = np.zeros((0, 0))
+            sizes = np.zeros((0, 0), np.int32)
         if sizes.ndim != 1:
             raise InputError(f"Cannot resize tensor {index}: a shape is a flat list of integers, not {tensor_size!r}")
         shape = tuple(sizes.tolist())
@@ -308,7 +308,9 @@ class Interpreter:
 
 def load_delegate(library: str, options: dict[Any, Any] | None = None) -> NoReturn:
     """Always raises InputError (a ValueError): scripts that fall back to the CPU then go on with this engine."""
-    raise InputError(f"Failed to load delegate from {library}: the engine runs whole networks itself, without delegates")
+    raise InputError(
+        f"Failed to load delegate from {library}: the engine runs whole networks itself, without delegates"
+    )
 
 
 def _source(model_path: Any, model_content: Any) -> str | bytes | bytearray | memoryview:

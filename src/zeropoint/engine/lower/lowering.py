@@ -125,7 +125,9 @@ class Lowering:
         if q is None or not q.scale:
             raise GraphError(f"tensor {self.tensor(i).name!r} ({self.tensor(i).dtype}) has no scale: quantize it")
         if len(q.scale) != 1:
-            raise UnsupportedError(f"tensor {self.tensor(i).name!r} has {len(q.scale)} scales; one per tensor is needed")
+            raise UnsupportedError(
+                f"tensor {self.tensor(i).name!r} has {len(q.scale)} scales; one per tensor is needed"
+            )
         return np.float32(q.scale[0])
 
     def zero_point(self, i: int) -> int:
@@ -170,7 +172,8 @@ class Lowering:
         if value is None:
             raise GraphError(f"tensor {tensor.name!r} is read before any operation writes it")
         data = np.ascontiguousarray(to_int8(value).reshape(tensor.shape))
-        self.index[i] = self.add(ProgramTensor(tensor.name, tensor.shape, _NAMES.get(data.dtype) or str(data.dtype), data=data))
+        name = _NAMES.get(data.dtype) or str(data.dtype)
+        self.index[i] = self.add(ProgramTensor(tensor.name, tensor.shape, name, data=data))
         return self.index[i]
 
     def define_input(self, i: int) -> None:
