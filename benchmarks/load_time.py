@@ -3,8 +3,8 @@
     python benchmarks/load_time.py MODEL.tflite [--onnx MODEL.onnx] [--openvino MODEL.xml] [--repeats 10] [--json]
 
 Every runtime has a process of its own, several times over; the least of each time is printed, and the median of the
-peak memory (VmHWM). LiteRT runs the same file; OpenVINO too, unless it is given a form of its own; ONNX Runtime takes part
-where it is given one. Columns:
+peak memory (VmHWM). LiteRT runs the same file; OpenVINO too, unless it is given a form of its own; ONNX Runtime takes
+part where it is given one. Columns:
 
     import   the runtime's modules, NumPy being imported already
     load     file to network (zeropoint: ``load``; others do it while planning)

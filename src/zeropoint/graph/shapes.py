@@ -27,7 +27,7 @@ _BROADCASTING = frozenset(k for k, rule in RULES.items() if rule is RULES["add"]
 
 def elements(shape: Sequence[int]) -> int:
     """How many elements a shape has, as a Python integer: no file can make it overflow."""
-    return math.prod(int(d) for d in shape)
+    return math.prod(map(int, shape))
 
 
 def check_shape(shape: Sequence[int], what: str, *, empty: bool = False) -> None:

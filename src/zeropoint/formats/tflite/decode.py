@@ -15,16 +15,13 @@ from functools import lru_cache
 from struct import Struct
 from typing import Any, ClassVar, NamedTuple
 
-from flatbuffers import number_types as _number
-
-from zeropoint.formats.tflite.schema import FORMATS, NUMBERS, OPTIONS, TABLES, Field, Table
+from zeropoint.formats.tflite.schema import FORMATS, OPTIONS, TABLES, WIDTHS, Field, Table
 
 MAX_TABLES = 250_000
 MAX_DECODED = 32 << 20
 
-_UOFFSET: Struct = _number.UOffsetTFlags.packer_type
-_SOFFSET: Struct = _number.SOffsetTFlags.packer_type
-_VOFFSET: Struct = _number.VOffsetTFlags.packer_type
+# FlatBuffers' three kinds of offsets: to a value, to a vtable, inside a table.
+_UOFFSET, _SOFFSET, _VOFFSET = Struct("<I"), Struct("<i"), Struct("<H")
 
 
 class Broken(Exception):
@@ -162,7 +159,7 @@ class Decoder:
         return field.values[value]
 
     def _vector(self, field: Field, target: int) -> tuple[Any, ...]:
-        width: int = NUMBERS[field.of].bytewidth
+        width = WIDTHS[field.of]
         start, count = self._span(target, width)
         self._charge(count * width)
         return _struct(f"<{count}{FORMATS[field.of]}").unpack_from(self._data, start)
