@@ -103,8 +103,11 @@ void widen(const Array &a, const std::string &who, std::vector<std::int32_t> &ou
 zp::Attribute attribute_from(nb::handle value, const std::string &who) {
     zp::Attribute attribute;
     Array array;
-    if (nb::try_cast(value, array) && array.ndim() > 0) {
+    if (PyLong_CheckExact(value.ptr())) {  // by far the most
+        attribute.values.push_back(narrow(integer(value, who), who));
+    } else if (nb::try_cast(value, array) && array.ndim() > 0) {
         attribute.scalar = false;
+        attribute.values.reserve(array.size());
         if (array.dtype() == nb::dtype<std::int32_t>()) widen<std::int32_t>(array, who, attribute.values);
         else if (array.dtype() == nb::dtype<std::int8_t>()) widen<std::int8_t>(array, who, attribute.values);
         else if (array.dtype() == nb::dtype<std::int64_t>()) widen<std::int64_t>(array, who, attribute.values);
@@ -117,6 +120,47 @@ zp::Attribute attribute_from(nb::handle value, const std::string &who) {
     }
     return attribute;
 }
+
+// A look at the memory of a Python array while a run lasts. Cheaper than an Array: no capsule, no second object.
+class Buffer {
+public:
+    Buffer() = default;
+    Buffer(const Buffer &) = delete;
+    Buffer &operator=(const Buffer &) = delete;
+    ~Buffer() {
+        if (held_) PyBuffer_Release(&view_);
+    }
+
+    // C-contiguous memory of the tensor's outer type and its shape. Throws ArgumentError naming `what` ("input 'x'").
+    void hold(nb::handle value, const zp::TensorSpec &tensor, bool writable, const char *what) {
+        if (PyObject_GetBuffer(value.ptr(), &view_, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | (writable ? PyBUF_WRITABLE : 0)) != 0) {
+            PyErr_Clear();
+            throw zp::ArgumentError(std::string(what) + " '" + tensor.name + "' has to be a C-contiguous array" +
+                                    (writable ? " that can be written" : ""));
+        }
+        held_ = true;
+        const auto &type = type_of(outer_dtype(tensor));
+        if (!is_of(type.dlpack)) throw zp::ArgumentError(std::string(what) + " '" + tensor.name + "' has to be " + type.name);
+        const std::vector<std::int64_t> shape(view_.shape, view_.shape + view_.ndim);
+        if (shape != tensor.shape)
+            throw zp::ArgumentError(std::string(what) + " '" + tensor.name + "' has to have shape " + shape_text(tensor.shape) + ", has " +
+                                    shape_text(shape));
+    }
+    void *data() const { return view_.buf; }
+
+private:
+    // Element types by struct's letters: native byte order only ("<i" on a little-endian machine is never what NumPy says).
+    bool is_of(const nb::dlpack::dtype &type) const {
+        const char *format = view_.format ? view_.format : "B";
+        if (view_.itemsize * 8 != type.bits || format[0] == 0 || format[1] != 0) return false;
+        const auto code = static_cast<nb::dlpack::dtype_code>(type.code);
+        const char *letters = code == nb::dlpack::dtype_code::Bool ? "?" : code == nb::dlpack::dtype_code::Int ? "bhilq" : "BHILQ";
+        return std::strchr(letters, format[0]) != nullptr;
+    }
+
+    Py_buffer view_ = {};
+    bool held_ = false;
+};
 
 class PyPlan {
 public:
@@ -166,6 +210,23 @@ public:
             plan_->run_timed(in.data(), out.data(), ticks);
         }
         return results;
+    }
+
+    void run_into(const nb::list &inputs, const nb::list &outputs) const {
+        const zp::Program &program = plan_->program();
+        const std::size_t n = program.inputs.size(), m = program.outputs.size();
+        if (inputs.size() != n || outputs.size() != m)
+            throw zp::ArgumentError("run_into takes " + std::to_string(n) + " inputs and " + std::to_string(m) + " outputs, got " +
+                                    std::to_string(inputs.size()) + " and " + std::to_string(outputs.size()));
+        std::vector<Buffer> held(n + m);
+        std::vector<void *> data(n + m);
+        for (std::size_t i = 0; i < n + m; ++i) {
+            const int t = i < n ? program.inputs[i] : program.outputs[i - n];
+            held[i].hold(i < n ? inputs[i] : outputs[i - n], program.tensors[static_cast<std::size_t>(t)], i >= n, i < n ? "input" : "output");
+            data[i] = held[i].data();
+        }
+        const nb::gil_scoped_release released;
+        plan_->run(data.data(), data.data() + n);
     }
 
     nb::object tensor(int index) const {
@@ -319,6 +380,8 @@ NB_MODULE(_engine, m) {
         .def("run", &PyPlan::run, nb::arg("inputs"), "Arrays in, arrays out. Releases the GIL; any number of threads may call it.")
         .def("timed", &PyPlan::timed, nb::arg("inputs"),
              "As run, and a list of clock readings in nanoseconds: start, inputs copied, each step done, end.")
+        .def("run_into", &PyPlan::run_into, nb::arg("inputs"), nb::arg("outputs"),
+             "Like run, but the results are written into the arrays of `outputs`.")
         .def("tensor", &PyPlan::tensor, nb::arg("index"), "A copy of a tensor after a run, with keep_intermediates.")
         .def("steps", &PyPlan::steps, "Which kernel each step uses: a list of {op, kernel, isa, units, output}.")
         .def_prop_ro("threads", &PyPlan::threads)

@@ -12,6 +12,7 @@ import builders
 import litert
 import zeropoint as zp
 from every_op import every
+from zeropoint.engine.interpreter import OpResolverType
 from zeropoint.formats import dumps
 
 
@@ -94,43 +95,6 @@ def test_the_usual_script_runs_on_either(model: bytes, make: str) -> None:
     interpreter.reset_all_variables()
 
 
-def _misuses(make: Any) -> list[tuple[str, type[BaseException] | None]]:
-    """What each misuse raises, by name."""
-
-    def outcome(call: Any) -> type[BaseException] | None:
-        try:
-            call()
-        except (ValueError, RuntimeError, TypeError) as error:
-            return next(t for t in (ValueError, RuntimeError, TypeError) if isinstance(error, t))
-        return None
-
-    fresh, ready = make(), make()
-    ready.allocate_tensors()
-    index = ready.get_input_details()[0]["index"]
-    x = np.zeros((1, 8, 8, 3), np.uint8)
-    return [
-        ("set before allocate", outcome(lambda: fresh.set_tensor(index, x))),
-        ("get before allocate", outcome(lambda: fresh.get_tensor(index))),
-        ("tensor before allocate", outcome(lambda: fresh.tensor(index)())),
-        ("invoke before allocate", outcome(lambda: fresh.invoke())),
-        ("wrong type", outcome(lambda: ready.set_tensor(index, x.astype(np.float32)))),
-        ("wrong rank", outcome(lambda: ready.set_tensor(index, x[0]))),
-        ("wrong shape", outcome(lambda: ready.set_tensor(index, np.zeros((2, 8, 8, 3), np.uint8)))),
-        ("a list", outcome(lambda: ready.set_tensor(index, x.tolist()))),
-        ("no such tensor", outcome(lambda: ready.set_tensor(9999, x))),
-        ("get no such tensor", outcome(lambda: ready.get_tensor(9999))),
-        ("no signature", outcome(lambda: ready.get_signature_runner())),
-        ("unknown signature", outcome(lambda: ready.get_signature_runner("x"))),
-        ("invoke after resize", outcome(lambda: (ready.resize_tensor_input(index, [2, 8, 8, 3]), ready.invoke()))),
-    ]
-
-
-def test_misuse_raises_the_error_types_that_litert_raises(model: bytes) -> None:
-    ours = _misuses(lambda: zp.Interpreter(model_content=model))
-    assert all(kind is not None for _, kind in ours)
-    assert ours == _misuses(lambda: litert.interpreter(model))
-
-
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
@@ -142,6 +106,9 @@ def test_misuse_raises_the_error_types_that_litert_raises(model: bytes) -> None:
         ({"num_threads": "2"}, ValueError),
         ({"experimental_delegates": [object()]}, ValueError),
         ({"delegates": None}, TypeError),
+        ({"experimental_nothing": None}, TypeError),
+        ({"experimental_op_resolver_type": None}, ValueError),
+        ({"model_content": "a string"}, TypeError),
     ],
 )
 def test_wrong_constructor_arguments(model: bytes, arguments: dict[str, Any], error: type[Exception]) -> None:
@@ -154,10 +121,12 @@ def test_wrong_constructor_arguments(model: bytes, arguments: dict[str, Any], er
 def test_experimental_arguments_are_taken(model: bytes) -> None:
     interpreter = zp.Interpreter(
         model_content=model,
-        experimental_op_resolver_type=None,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
         experimental_preserve_all_tensors=True,
         experimental_disable_delegate_clustering=True,
         experimental_default_delegate_latest_features=True,
+        experimental_disable_delegate_node_fusion=True,
+        experimental_force_delegate_node_profiling=True,
     )
     interpreter.allocate_tensors()
     theirs = litert.interpreter(model, all_tensors=True)
@@ -180,20 +149,6 @@ def test_an_intermediate_tensor_that_was_not_kept_is_told(model: bytes) -> None:
     inner = zp.load(model).ops[0].outputs[0]
     with pytest.raises(ValueError, match="experimental_preserve_all_tensors=True"):
         interpreter.get_tensor(inner)
-
-
-def test_resizing_what_cannot_be_resized(model: bytes) -> None:
-    interpreter = zp.Interpreter(model_content=model)
-    index = interpreter.get_input_details()[0]["index"]
-    with pytest.raises(ValueError, match="no input"):
-        interpreter.resize_tensor_input(interpreter.get_output_details()[0]["index"], [2, 10])
-    with pytest.raises(ValueError, match="Cannot resize"):
-        interpreter.resize_tensor_input(index, [8, 8, 3])
-    with pytest.raises(ValueError, match="open dimensions"):
-        interpreter.resize_tensor_input(index, [2, 8, 8, 3], strict=True)
-    interpreter.resize_tensor_input(index, [1, 9, 8, 3])
-    with pytest.raises(RuntimeError, match="only the batch may change"):
-        interpreter.allocate_tensors()
 
 
 def test_a_signature_runner_takes_names_and_any_batch(data_dir: Path) -> None:

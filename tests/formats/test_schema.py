@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from zeropoint.formats.tflite import schema
+from zeropoint.formats.tflite.encode import FLAGS
 
 published = pytest.importorskip("ai_edge_litert.schema_py_generated", reason="ai-edge-litert is not installed")
 
@@ -59,7 +60,7 @@ def test_slots_types_and_defaults_are_the_published_ones(name: str) -> None:
         method, (slot, _, default) = recorder.call
         assert slot == field.slot, field.name
         if field.form in ("scalar", "enum"):
-            of = {"enum": "Int8", "scalar": schema.NUMBERS.get(field.of, object).__name__.removesuffix("Flags")}
+            of = {"enum": "Int8", "scalar": FLAGS.get(field.of, object).__name__.removesuffix("Flags")}
             assert method == f"Prepend{of[field.form]}Slot", field.name
             ours = field.values.index(field.default) if field.form == "enum" else field.default
             assert ours == default, field.name

@@ -230,6 +230,15 @@ def activation_range(fused: str, p: Any, dtype: str) -> tuple[int, int]:
 
 
 def _real_steps(r: float, scale: float) -> int:
-    with np.errstate(over="ignore", divide="ignore"):
-        steps = float(round_half_away(np.float32(r) / np.float32(scale)))
-    return int(min(max(steps, -(2.0**31)), 2.0**31 - 1)) if not math.isnan(steps) else 0
+    """``round(r / scale)``, the quotient in float32, halves away from zero, saturated to int32; 0 for 0 / 0."""
+    with np.errstate(over="ignore", under="ignore"):
+        divisor = float(np.float32(scale))
+    if r == 0.0 or math.isnan(divisor):
+        return 0
+    # A quotient of float32 numbers rounded to float64 and then to float32 is their float32 quotient.
+    steps = r / divisor if divisor else math.copysign(math.inf, r)
+    if abs(steps) >= 2.0**31:
+        return 2**31 - 1 if steps > 0 else -(2**31)
+    steps = float(np.float32(steps))
+    whole = math.trunc(steps)
+    return min(whole + (abs(steps - whole) >= 0.5) * (1 if steps > 0 else -1), 2**31 - 1)

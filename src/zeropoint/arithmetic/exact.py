@@ -35,9 +35,15 @@ def exact_multiplier(m: float) -> tuple[int, int, int]:
 
 def exact_multipliers(values: npt.ArrayLike) -> tuple[IntArray, IntArray, IntArray]:
     """``exact_multiplier`` of every entry of a one-dimensional array: three int32 arrays."""
-    triples = [exact_multiplier(float(m)) for m in np.atleast_1d(np.asarray(values, dtype=np.float64))]
-    columns = np.array(triples, dtype=np.int32).reshape(-1, 3).T
-    return columns[0].copy(), columns[1].copy(), columns[2].copy()
+    factors = np.atleast_1d(np.asarray(values, dtype=np.float64))
+    wrong = ~((factors >= 0) & (factors < 2.0**31))
+    if wrong.any():
+        exact_multiplier(float(factors[wrong][0]))
+    fraction, shift = np.frexp(factors)
+    kept = shift >= -31
+    digits = np.where(kept, fraction * 2.0**53, 0.0).astype(np.int64)
+    shift = np.where(kept, shift, 0)
+    return (digits >> 22).astype(np.int32), (digits & 0x3FFFFF).astype(np.int32), shift.astype(np.int32)
 
 
 def multiply_exactly(accumulator: npt.ArrayLike, m: npt.ArrayLike) -> IntArray:

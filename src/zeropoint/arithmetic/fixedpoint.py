@@ -56,10 +56,18 @@ def quantize_multiplier(m: float) -> tuple[int, int]:
 def quantize_multipliers(m: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """``quantize_multiplier`` of every element: two int32 arrays of the shape of ``m`` (one factor per channel)."""
     factors = np.asarray(m, dtype=np.float64)
-    pairs = [quantize_multiplier(float(f)) for f in factors.ravel()]
-    multiplier = np.array([p[0] for p in pairs], dtype=np.int32).reshape(factors.shape)
-    shift = np.array([p[1] for p in pairs], dtype=np.int32).reshape(factors.shape)
-    return multiplier, shift
+    with np.errstate(invalid="ignore"):
+        mantissa, shift = np.frexp(factors)
+        # As above; what the last line refuses may overflow here, and is thrown away.
+        fixed = np.floor(np.abs(mantissa) * 2.0**31 + 0.5)
+        carried = (fixed == 2.0**31) & (factors > 0)
+        shift = shift + carried
+        wrong = ~np.isfinite(factors) | (shift > MAX_LEFT_SHIFT)
+    if wrong.any():
+        quantize_multiplier(float(factors[wrong][0]))
+    kept = shift >= -31
+    fixed = np.where(kept, np.where(carried, 2.0**30, np.copysign(fixed, factors)), 0.0)
+    return np.asarray(fixed.astype(np.int32)), np.asarray(np.where(kept, shift, 0).astype(np.int32))
 
 
 def _int64(x: npt.ArrayLike, name: str) -> np.ndarray:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -16,6 +18,16 @@ from zeropoint.engine.lower.lowering import from_int8
 from zeropoint.engine.program import Program
 from zeropoint.errors import EngineError
 from zeropoint.graph import Graph
+
+# Bytes of the values that live at once in a run. A file of a hundred bytes may claim tensors of 2^31 elements; networks
+# that people deploy stay below a hundredth of this.
+ARENA_LIMIT = 1 << 30
+
+_BYTES = {"int8": 1, "uint8": 1, "bool": 1, "int4": 1, "int16": 2, "uint16": 2, "float16": 2, "int32": 4, "float32": 4}
+
+
+class TooLargeError(EngineError):
+    """A network whose values do not fit the limit on working memory."""
 
 
 def native() -> Any:
@@ -35,7 +47,43 @@ class Compiled:
     program: Program
     plan: Any
     keep: bool
+    _inputs: tuple[Form, ...] = field(init=False)
+    _outputs: tuple[Form, ...] = field(init=False)
+    _bare: bool = field(init=False)
     _reading: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self._inputs = tuple(_form(self.graph, t) for t in self.graph.inputs)
+        self._outputs = tuple(_form(self.graph, t) for t in self.edges.outputs)
+        # The engine's inputs and outputs are the network's own: nothing is left to do around a run.
+        self._bare = self.edges.inputs == self.graph.inputs and self.edges.outputs == self.graph.outputs
+
+    def run_fitting(self, given: Sequence[Any]) -> list[np.ndarray] | None:
+        """The graph's outputs in order, where nothing has to be converted, computed outside or complained about:
+        ``given`` are contiguous arrays of exactly the types and shapes of the graph's inputs. Else None."""
+        if not self._bare or len(given) != len(self._inputs):
+            return None
+        for array, (shape, dtype) in zip(given, self._inputs, strict=True):
+            # Another object may be the same type; the usual way then looks closer.
+            if (
+                type(array) is not np.ndarray
+                or array.dtype is not dtype
+                or array.shape != shape
+                or not array.flags.c_contiguous
+            ):
+                return None
+        results = [np.empty(shape, dtype) for shape, dtype in self._outputs]
+        self.plan.run_into(list(given), results)
+        return results
+
+    def run_into(self, given: list[np.ndarray], results: list[np.ndarray]) -> None:
+        """``given``: checked, contiguous arrays in the order of the graph's inputs; ``results``: as its outputs."""
+        if self._bare:
+            self.plan.run_into(given, results)
+            return
+        found = self.run(dict(zip(self.graph.inputs, given, strict=True)))
+        for t, result in zip(self.graph.outputs, results, strict=True):
+            result[...] = found[t]
 
     def run(self, values: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
         """Graph inputs by tensor index -> graph outputs by tensor index."""
@@ -74,7 +122,8 @@ class Compiled:
 
     def _execute(self, values: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
         known = self._entered(values)
-        results = self.plan.run([np.ascontiguousarray(known[t]) for t in self.edges.inputs])
+        results = [np.empty(shape, dtype) for shape, dtype in self._outputs]
+        self.plan.run_into([_contiguous(known[t]) for t in self.edges.inputs], results)
         known.update(zip(self.edges.outputs, results, strict=True))
         return known
 
@@ -85,8 +134,36 @@ class Compiled:
         return np.array(value)
 
 
-def compile_graph(graph: Graph, *, threads: int, isa: str | None, keep: bool = False) -> Compiled:
-    """Lower and plan a verified graph; with ``keep``, every intermediate tensor exists and can be read."""
+Form = tuple[tuple[int, ...], np.dtype[Any]]
+
+
+def _form(graph: Graph, tensor: int) -> Form:
+    """Shape and type of a tensor's array."""
+    return tuple(graph.tensors[tensor].shape), np.dtype(graph.tensors[tensor].dtype)
+
+
+def _contiguous(array: np.ndarray) -> np.ndarray:
+    """``array`` itself or a copy, C-contiguous, of the same shape (``ascontiguousarray`` makes a scalar a vector)."""
+    return array if array.flags.c_contiguous else array.copy("C")
+
+
+def memory_of_the_machine() -> int:
+    """Bytes of physical memory; the limit of what a caller may ask for (a batch, another image size)."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def compile_graph(
+    graph: Graph, *, threads: int, isa: str | None, keep: bool = False, arena_limit: int = ARENA_LIMIT
+) -> Compiled:
+    """Lower and plan a verified graph; with ``keep``, every intermediate tensor exists and can be read.
+
+    Raises TooLargeError where the values of one run take more than ``arena_limit`` bytes; nothing of that size has been
+    allocated by then.
+    """
+    # One tensor may be too big alone. Known before lowering, which does arithmetic on the shapes as they are.
+    for t in graph.tensors:
+        if t.data is None:
+            _check_room(math.prod(t.shape) * _BYTES.get(t.dtype, 8), arena_limit, f"its tensor {t.name!r} alone")
     edges = find_edges(graph)
     program = lower(graph, inputs=edges.inputs, outputs=edges.outputs, skip=edges.skip, fuse=not keep)
     plan = native().Plan(
@@ -98,4 +175,13 @@ def compile_graph(graph: Graph, *, threads: int, isa: str | None, keep: bool = F
         isa=isa,
         keep_intermediates=keep,
     )
+    _check_room(plan.arena_bytes, arena_limit, "one run")
     return Compiled(graph, edges, program, plan, keep)
+
+
+def _check_room(size: int, limit: int, what: str) -> None:
+    if size > limit:
+        raise TooLargeError(
+            f"the network needs {size / 2**30:.1f} GiB of working memory for {what}, above the limit of "
+            f"{limit / 2**30:.1f} GiB"
+        )

@@ -1,174 +1,232 @@
-"""``Interpreter``: the interface of ``tf.lite.Interpreter`` over a ``Session``, for code that is written to it."""
+"""``Interpreter``: the interface of ``tf.lite.Interpreter``, for code that is written to it.
+
+A script that says ``import tflite_runtime.interpreter as tflite`` or ``from ai_edge_litert.interpreter import ...`` may
+import this module instead: ``Interpreter``, ``OpResolverType``, ``SignatureRunner`` and ``load_delegate`` are here.
+"""
 
 from __future__ import annotations
 
+import enum
+import operator
 import os
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 import numpy as np
 
-from zeropoint.engine.inputs import has_open_batch
-from zeropoint.engine.session import Session
-from zeropoint.errors import FormatError, ZeropointError
+from zeropoint.engine.compiled import ARENA_LIMIT, Compiled, TooLargeError, compile_graph, memory_of_the_machine
+from zeropoint.engine.details import Details, op_details, signature_details, tensor_details
+from zeropoint.engine.resize import resized, with_shape
+from zeropoint.engine.signature import SignatureRunner
+from zeropoint.errors import EngineError, FormatError, GraphError, InputError, UnsupportedError, ZeropointError
 from zeropoint.formats import load
-from zeropoint.graph import Graph, Quantization, Signature, infer_shapes
+from zeropoint.graph import Graph
 
-Details = dict[str, Any]
+
+class OpResolverType(enum.Enum):
+    """Which kernels LiteRT is asked for. Here all mean the same: the integers of its reference kernels."""
+
+    AUTO = 0
+    BUILTIN = 1
+    BUILTIN_REF = 2
+    BUILTIN_WITHOUT_DEFAULT_DELEGATES = 3
 
 
 class Interpreter:
     """Loads a ``.tflite`` model and runs it, one call at a time.
 
     The methods, the dictionaries they return and the built-in error types are those of ``tf.lite.Interpreter``
-    (``ValueError`` for bad arguments and tensors, ``RuntimeError`` for calls in the wrong order): an existing script
-    needs one import changed. Integers are those of the reference kernels, whatever ``experimental_op_resolver_type``.
+    (``ValueError`` for bad arguments and tensors, ``RuntimeError`` for calls in the wrong order and shapes that the
+    network does not take): an existing script needs one import changed. All errors are ``ZeropointError`` too.
 
     Args:
         model_path, model_content: a file, or its bytes; exactly one of them.
-        num_threads: worker threads, at least 1; None means 1.
-        experimental_preserve_all_tensors: keep intermediate tensors readable by ``get_tensor``.
         experimental_delegates: must be empty; there is one engine.
-        other experimental arguments: accepted and without effect; results are the same.
+        num_threads: worker threads, at least 1; None means 1.
+        experimental_op_resolver_type: an ``OpResolverType``, this module's or TensorFlow's; results are the same.
+        experimental_preserve_all_tensors: keep intermediate tensors readable by ``get_tensor``.
+        experimental_compress_quantization_zero_points: give zero points that are all the same once, in details.
+        other arguments: they steer delegates, of which there are none, and have no effect.
     """
 
     def __init__(
         self,
         model_path: str | os.PathLike[str] | None = None,
-        model_content: bytes | None = None,
+        model_content: bytes | bytearray | memoryview | None = None,
         experimental_delegates: Sequence[Any] | None = None,
         num_threads: int | None = None,
-        experimental_op_resolver_type: Any = None,
+        experimental_op_resolver_type: Any = OpResolverType.AUTO,
         experimental_preserve_all_tensors: bool = False,
-        **experimental: Any,
+        experimental_disable_delegate_clustering: bool = False,
+        experimental_default_delegate_latest_features: bool = False,
+        experimental_compress_quantization_zero_points: bool = False,
+        experimental_disable_delegate_node_fusion: bool = False,
+        experimental_force_delegate_node_profiling: bool = False,
     ) -> None:
-        unknown = [name for name in experimental if not name.startswith("experimental_")]
-        if unknown:
-            raise TypeError(f"Interpreter takes no argument {unknown[0]!r}")
-        if model_path is not None and model_content is not None:
-            raise ValueError("give either model_path or model_content, not both")
-        if model_path is None and model_content is None:
-            raise ValueError("model_path or model_content is needed")
-        if num_threads is not None and (isinstance(num_threads, bool) or not isinstance(num_threads, int)):
-            raise ValueError(f"num_threads = {num_threads!r}: an integer is needed")
+        if getattr(experimental_op_resolver_type, "name", None) not in OpResolverType.__members__:
+            raise InputError(f"experimental_op_resolver_type = {experimental_op_resolver_type!r} is no OpResolverType")
+        if num_threads is not None and not isinstance(num_threads, int):
+            raise InputError(f"num_threads = {num_threads!r}: an integer is needed")
         if num_threads is not None and num_threads < 1:
-            raise ValueError(f"num_threads = {num_threads}: at least 1 is needed")
+            raise InputError(f"num_threads = {num_threads}: at least 1 is needed")
         if experimental_delegates:
-            raise ValueError("delegates are not supported: the engine runs the whole network itself")
-        source = model_path if model_path is not None else model_content
-        try:
-            self._graph: Graph = load(source)  # type: ignore[arg-type]
-        except FormatError as error:
-            raise _FormatValueError(str(error)) from error
-        self._threads = num_threads or 1
+            raise InputError("delegates are not supported: the engine runs the whole network itself")
+        source = _source(model_path, model_content)
+        self._threads = int(num_threads or 1)
         self._preserve = bool(experimental_preserve_all_tensors)
-        self._session = Session(self._graph, threads=self._threads)  # an unsupported operation is told now
+        self._compress = bool(experimental_compress_quantization_zero_points)
+        try:
+            self._graph: Graph = load(source)
+            self._compiled = self._compile(self._graph)  # an unsupported operation is told now
+        except (FormatError, GraphError, UnsupportedError, EngineError) as error:
+            _raise_as(error, _LOADING)
+        self._asked: dict[int, tuple[int, ...]] = {}  # input shapes that wait for allocate_tensors
         self._allocated = False
-        self._shaped = self._graph
-        self._pending: dict[int, tuple[int, ...]] = {}
         self._values: dict[int, np.ndarray] = {}
+        self._given: list[np.ndarray] = []
+        self._results: list[np.ndarray] = []
+
+    @property
+    def experimental_compress_quantization_zero_points(self) -> bool:
+        """As given to the constructor."""
+        return self._compress
 
     def allocate_tensors(self) -> None:
         """Make room for the tensors, at the sizes asked for by ``resize_tensor_input``.
 
-        RuntimeError where the network does not take these sizes.
+        RuntimeError where the network does not take these sizes; it names the operation. Inputs whose shape stays keep
+        their values.
         """
-        if self._pending:
-            self._shaped = self._resized()
-            self._pending = {}
+        if self._asked:
+            try:
+                shapes = {i: self._asked.get(i, self._shaped.tensors[i].shape) for i in self._graph.inputs}
+                self._compiled = self._compile(resized(self._graph, shapes))
+            except ZeropointError as error:
+                raise _NotRunning(f"the network does not take these sizes: {error}") from error
+            self._asked = {}
             self._allocated = False
-        if not self._allocated:
-            readable = (*self._shaped.inputs, *self._shaped.outputs)
-            shapes = {i: self._shaped.tensors[i] for i in readable}
-            self._values = {i: np.zeros(t.shape, np.dtype(t.dtype)) for i, t in shapes.items() if t.data is None}
-            self._allocated = True
+        if self._allocated:
+            return
+        kept, graph = self._values, self._shaped
+        self._values = {}
+        for i in (*graph.inputs, *graph.outputs):
+            tensor = graph.tensors[i]
+            if tensor.data is not None:  # a constant output
+                self._values[i] = tensor.data.copy()
+            elif i in kept and i in graph.inputs and kept[i].shape == tensor.shape:
+                self._values[i] = kept[i]
+            else:
+                self._values[i] = np.zeros(tensor.shape, np.dtype(tensor.dtype))
+        self._given = [self._values[i] for i in graph.inputs]
+        self._results = [self._values[i] for i in graph.outputs]
+        self._allocated = True
 
     def invoke(self) -> None:
-        """Run the network on the inputs set before. RuntimeError before ``allocate_tensors``."""
-        if not self._allocated or self._pending:
-            raise RuntimeError("invoke before allocate_tensors: the tensors have no memory yet")
-        inputs = [self._values[i] for i in self._graph.inputs]
-        results: Mapping[int, np.ndarray]
-        if self._preserve:
-            results = self._session.intermediates(inputs)
-        else:
-            found = self._session.run(inputs)
-            listed = found if isinstance(found, tuple) else (found,)
-            results = dict(zip(self._graph.outputs, listed, strict=True))  # type: ignore[arg-type]
-        for i, value in results.items():
+        """Run the network on the inputs set before; the interpreter lock is released while it computes.
+
+        RuntimeError before ``allocate_tensors``, or after ``resize_tensor_input`` without it.
+        """
+        if not self._allocated or self._asked:
+            raise _NotRunning("invoke before allocate_tensors: the tensors have no memory yet")
+        if not self._preserve:
+            self._compiled.run_into(self._given, self._results)
+            return
+        found = self._compiled.intermediates(dict(zip(self._graph.inputs, self._given, strict=True)))
+        for i, value in found.items():
             if i in self._graph.inputs:
                 continue
-            if i in self._values and self._values[i].shape == value.shape:
+            if i in self._values:
                 self._values[i][...] = value  # arrays handed out by tensor() stay current
             else:
                 self._values[i] = np.array(value)
 
     def set_tensor(self, tensor_index: int, value: Any) -> None:
-        """Copy ``value`` into an input. ValueError for another index, type or shape."""
-        tensor = self._shaped.tensors[self._checked_index(tensor_index)]
-        if not self._allocated or self._pending:
-            raise ValueError("Cannot set tensor: it has no memory yet; call allocate_tensors() first")
-        array = np.asarray(value)
-        what = f"input {tensor_index}, name: {tensor.name}"
-        if array.dtype != np.dtype(tensor.dtype):
-            raise ValueError(f"Cannot set tensor: got {array.dtype} but {tensor.dtype} is expected for {what}")
-        if array.ndim != len(tensor.shape):
-            raise ValueError(
-                f"Cannot set tensor: got {array.ndim} dimensions but expected {len(tensor.shape)} for {what}"
+        """Copy ``value`` into an input (or an output, until the next ``invoke``).
+
+        ValueError for another index, type or shape, or before ``allocate_tensors``.
+        """
+        index = self._checked_index(tensor_index)
+        tensor = self._shaped.tensors[index]
+        if index not in self._graph.inputs and index not in self._graph.outputs:
+            raise InputError(f"Cannot set tensor: {index} ({tensor.name!r}) is neither an input nor an output")
+        if not self._allocated or self._asked:
+            raise InputError("Cannot set tensor: it has no memory yet; call allocate_tensors() first")
+        array, target = np.asarray(value), self._values[index]
+        if array.dtype != target.dtype:
+            raise InputError(
+                f"Cannot set tensor: got {array.dtype} but {target.dtype} is expected for input {index}, "
+                f"name: {tensor.name}"
             )
-        if array.shape != tensor.shape:
-            raise ValueError(
-                f"Cannot set tensor: got shape {list(array.shape)} but expected {list(tensor.shape)} for {what}"
+        if array.ndim != target.ndim:
+            raise InputError(
+                f"Cannot set tensor: got {array.ndim} dimensions but {target.ndim} are expected for input {index}"
             )
-        if tensor_index not in self._graph.inputs:
-            raise ValueError(f"Cannot set tensor: {what} is no input of the network")
-        self._values[tensor_index][...] = array
+        if array.shape != target.shape:
+            raise InputError(
+                f"Cannot set tensor: got shape {list(array.shape)} but {list(target.shape)} is expected for input "
+                f"{index}"
+            )
+        target[...] = array
 
     def get_tensor(self, tensor_index: int, subgraph_index: int = 0) -> np.ndarray:
         """A copy of a tensor's value: input, output, constant, or any with ``experimental_preserve_all_tensors``."""
-        return np.array(self._value(tensor_index, subgraph_index))
+        self._checked_subgraph(subgraph_index)
+        return self._value(tensor_index).copy()
 
     def tensor(self, tensor_index: int) -> Callable[[], np.ndarray]:
-        """A function that gives the tensor's current array, without a copy: writing to an input's sets it."""
-        return lambda: self._value(tensor_index, 0)
+        """A function that gives a view of the tensor's own memory: writing to an input's feeds it, without a copy.
+
+        Keep the function as long as you like. A view may be kept too, over any number of ``invoke`` (LiteRT refuses to
+        run while one exists), until a resize takes effect: from then on it shows the old tensor's memory, which
+        nothing reads any more. Constants are read-only, and so are their views.
+        """
+        return lambda: self._value(tensor_index).view()
 
     def resize_tensor_input(self, input_index: int, tensor_size: Sequence[int], strict: bool = False) -> None:
         """Ask for another shape of an input, from the next ``allocate_tensors`` on.
 
-        The batch (first dimension) may change. With ``strict``, only a dimension that the model marks as open may.
-        ValueError for an index that is no input, a rank that differs, or (strict) a fixed dimension.
+        With ``strict``, only dimensions that the model marks as open may change. RuntimeError for an index that is no
+        input, a negative size, or (strict) a fixed dimension; ValueError for what is no list of integers.
         """
-        index = self._checked_index(input_index)
+        index = operator.index(input_index)
         if index not in self._graph.inputs:
-            raise ValueError(f"Cannot resize tensor {index}: it is no input")
-        shape = tuple(int(n) for n in tensor_size)
+            raise _BadResize(f"Cannot resize tensor {index}: the inputs are {list(self._graph.inputs)}")
+        try:
+            sizes = np.array(tensor_size, dtype=np.int32)
+        except (TypeError, ValueError, OverflowError):
+            sizes = np.zeros((0, 0), np.int32)
+        if sizes.ndim != 1:
+            raise InputError(f"Cannot resize tensor {index}: a shape is a flat list of integers, not {tensor_size!r}")
+        shape = tuple(sizes.tolist())
         tensor = self._graph.tensors[index]
-        if len(shape) != len(tensor.shape) or min(shape, default=1) < 1:
-            raise ValueError(f"Cannot resize input {tensor.name!r} from {list(tensor.shape)} to {list(shape)}")
-        if strict:
-            signature = tensor.shape_signature or tensor.shape
-            if any(s not in (-1, n) for s, n in zip(signature, shape, strict=True)):
-                raise ValueError(f"ResizeInputTensorStrict only allows open dimensions to change: {list(signature)}")
-        if shape == self._shaped.tensors[index].shape and index not in self._pending:
-            return
-        self._pending[index] = shape
+        if min(shape, default=0) < 0:
+            raise _BadResize(f"Cannot resize input {tensor.name!r} to {list(shape)}: a size is negative")
+        signature = tensor.shape_signature or tensor.shape
+        if strict and (
+            len(shape) != len(signature) or any(s not in (-1, n) for s, n in zip(signature, shape, strict=True))
+        ):
+            raise _BadResize(
+                f"Cannot resize input {tensor.name!r} to {list(shape)}: with strict=True only its open dimensions (-1) "
+                f"of {list(signature)} may change"
+            )
+        if index in self._asked or shape != self._shaped.tensors[index].shape:
+            self._asked[index] = shape
 
     def reset_all_variables(self) -> None:
         """Integer networks keep no variables between runs; nothing to do."""
 
     def get_input_details(self) -> list[Details]:
         """One dictionary per input: name, index, shape, shape_signature, dtype, quantization and its parameters."""
-        return [self._details(i) for i in self._graph.inputs]
+        return [self._get_tensor_details(i, 0) for i in self._graph.inputs]
 
     def get_output_details(self) -> list[Details]:
         """One dictionary per output, as ``get_input_details``."""
-        return [self._details(i) for i in self._graph.outputs]
+        return [self._get_tensor_details(i, 0) for i in self._graph.outputs]
 
     def get_tensor_details(self, subgraph_index: int = 0) -> list[Details]:
         """One dictionary per tensor of the network."""
-        if subgraph_index != 0:
-            raise ValueError(f"subgraph_index = {subgraph_index}: the network is one graph, index 0")
-        return [self._details(i) for i in range(len(self._graph.tensors))]
+        self._checked_subgraph(subgraph_index)
+        return [self._get_tensor_details(i, 0) for i in range(len(self._graph.tensors))]
 
     def num_subgraphs(self) -> int:
         """Always 1."""
@@ -176,111 +234,135 @@ class Interpreter:
 
     def get_signature_list(self) -> dict[str, dict[str, list[str]]]:
         """Signature names with the names of their inputs and outputs."""
-        return {s.key: {"inputs": sorted(s.inputs), "outputs": sorted(s.outputs)} for s in self._graph.signatures}
+        return {
+            key: {side: list(names) for side, names in sides.items()}
+            for key, sides in self._get_full_signature_list().items()
+        }
 
     def get_signature_runner(self, signature_key: str | None = None) -> SignatureRunner:
         """A function of a signature's inputs by name; no key is needed where there is one. ValueError if unknown."""
-        signatures = {s.key: s for s in self._graph.signatures}
+        signatures = self._get_full_signature_list()
         if signature_key is None:
             if len(signatures) != 1:
-                raise ValueError(f"the model has {len(signatures)} signatures; name one of {sorted(signatures)}")
+                raise InputError(f"the model has {len(signatures)} signatures; name one of {sorted(signatures)}")
             signature_key = next(iter(signatures))
-        if signature_key not in signatures:
-            raise ValueError(f"no signature {signature_key!r}; the model has {sorted(signatures)}")
-        return SignatureRunner(self, signatures[signature_key])
+        return SignatureRunner(self, signature_key)
 
-    def _checked_index(self, index: int) -> int:
-        if not 0 <= int(index) < len(self._graph.tensors):
-            raise ValueError(f"Invalid tensor index {index}: the network has {len(self._graph.tensors)} tensors")
-        return int(index)
+    # What scripts use although its name says that they should not.
 
-    def _value(self, index: int, subgraph_index: int) -> np.ndarray:
-        if subgraph_index != 0:
-            raise ValueError(f"subgraph_index = {subgraph_index}: the network is one graph, index 0")
-        index = self._checked_index(index)
+    def _get_tensor_details(self, tensor_index: int, subgraph_index: int) -> Details:
+        self._checked_subgraph(subgraph_index)
+        index = self._checked_index(tensor_index)
+        tensor = self._shaped.tensors[index]
+        if index in self._asked:
+            tensor = with_shape(tensor, self._asked[index])
+        return tensor_details(tensor, index, compress=self._compress)
+
+    def _get_op_details(self, op_index: int) -> Details:
+        index = operator.index(op_index)
+        if not 0 <= index < len(self._graph.ops):
+            raise InputError(f"Invalid operation index {index}: the network has {len(self._graph.ops)} operations")
+        return op_details(self._graph, index)
+
+    def _get_ops_details(self) -> list[Details]:
+        return [self._get_op_details(i) for i in range(len(self._graph.ops))]
+
+    def _get_full_signature_list(self) -> dict[str, dict[str, dict[str, int]]]:
+        return signature_details(self._graph)
+
+    @property
+    def _shaped(self) -> Graph:
+        """The network at the shapes that are planned now."""
+        return self._compiled.graph
+
+    def _compile(self, graph: Graph) -> Compiled:
+        # What a file claims is limited more tightly than what the caller asks for.
+        limit = ARENA_LIMIT if graph is self._graph else max(ARENA_LIMIT, memory_of_the_machine())
+        return compile_graph(graph, threads=self._threads, isa=None, keep=self._preserve, arena_limit=limit)
+
+    def _checked_index(self, tensor_index: int) -> int:
+        index = operator.index(tensor_index)
+        if not 0 <= index < len(self._graph.tensors):
+            raise InputError(f"Invalid tensor index {index}: the network has {len(self._graph.tensors)} tensors")
+        return index
+
+    @staticmethod
+    def _checked_subgraph(subgraph_index: int) -> None:
+        if operator.index(subgraph_index) != 0:
+            raise InputError(f"Invalid subgraph index {subgraph_index}: the network is one graph, index 0")
+
+    def _value(self, tensor_index: int) -> np.ndarray:
+        index = self._checked_index(tensor_index)
+        found = None if self._asked else self._values.get(index)
+        if found is not None:
+            return found
         constant = self._shaped.tensors[index].data
         if constant is not None:
             return constant
-        if not self._allocated or self._pending:
-            raise ValueError("Tensor data is null. Run allocate_tensors() first")
-        if index not in self._values:
-            name = self._graph.tensors[index].name
-            hint = "run invoke()" if self._preserve else "construct with experimental_preserve_all_tensors=True"
-            raise ValueError(f"Tensor data is null: {index} ({name!r}) is an intermediate tensor; {hint} first")
-        return self._values[index]
-
-    def _resized(self) -> Graph:
-        shapes = {i: self._pending.get(i, self._shaped.tensors[i].shape) for i in self._graph.inputs}
-        batches = set()
-        for i, shape in shapes.items():
-            tensor = self._graph.tensors[i]
-            if shape == tensor.shape and not has_open_batch(tensor):
-                continue
-            if not has_open_batch(tensor) or shape[1:] != tensor.shape[1:]:
-                raise RuntimeError(
-                    f"input {tensor.name!r} {list(tensor.shape)} cannot become {list(shape)}: only the batch may change"
-                )
-            batches.add(shape[0])
-        if len(batches) > 1:
-            raise RuntimeError(f"inputs were resized to different batches: {sorted(batches)}")
-        try:
-            return infer_shapes(self._graph, batch=batches.pop()) if batches else self._graph
-        except ZeropointError as error:
-            raise RuntimeError(f"the network does not take these sizes: {error}") from error
-
-    def _details(self, index: int) -> Details:
-        tensor = self._shaped.tensors[index]
-        q = tensor.quantization or Quantization((), ())
-        # The single-number form is for tensors with one scale; a file may leave the zero point out.
-        single = (float(np.float32(q.scale[0])), int((q.zero_point or (0,))[0])) if len(q.scale) == 1 else (0.0, 0)
-        zero_points = q.zero_point or (0,) * len(q.scale)
-        return {
-            "name": tensor.name,
-            "index": index,
-            "shape": np.array(tensor.shape, np.int32),
-            "shape_signature": np.array(tensor.shape_signature or tensor.shape, np.int32),
-            "dtype": np.dtype(tensor.dtype).type,
-            "quantization": single,
-            "quantization_parameters": {
-                "scales": np.array(q.scale, np.float32),
-                "zero_points": np.array(zero_points, np.int32),
-                "quantized_dimension": q.axis or 0,
-                "block_size": 0,
-            },
-            "sparsity_parameters": {},
-        }
+        if not self._allocated or self._asked:
+            raise InputError("Tensor data is null. Run allocate_tensors() first")
+        name = self._graph.tensors[index].name
+        hint = "run invoke()" if self._preserve else "construct with experimental_preserve_all_tensors=True"
+        raise InputError(f"Tensor data is null: {index} ({name!r}) is an intermediate tensor; {hint} first")
 
 
-class SignatureRunner:
-    """Runs a network through one of its signatures: arrays in and out by name."""
+def load_delegate(library: str, options: dict[Any, Any] | None = None) -> NoReturn:
+    """Always raises InputError (a ValueError): scripts that fall back to the CPU then go on with this engine."""
+    raise InputError(
+        f"Failed to load delegate from {library}: the engine runs whole networks itself, without delegates"
+    )
 
-    def __init__(self, interpreter: Interpreter, signature: Signature) -> None:
-        self._interpreter = interpreter
-        self._signature = signature
 
-    def __call__(self, **inputs: Any) -> dict[str, np.ndarray]:
-        """The outputs by name. ValueError for missing or unknown inputs; inputs may have another batch."""
-        wanted = self._signature.inputs
-        if len(inputs) != len(wanted):
-            raise ValueError(f"{len(inputs)} inputs for a signature of {len(wanted)}: {sorted(wanted)}")
-        for name, value in inputs.items():
-            if name not in wanted:
-                raise ValueError(f"no input {name!r}: the signature has {sorted(wanted)}")
-            self._interpreter.resize_tensor_input(wanted[name], np.shape(value))
-        self._interpreter.allocate_tensors()
-        for name, value in inputs.items():
-            self._interpreter.set_tensor(wanted[name], value)
-        self._interpreter.invoke()
-        return {name: self._interpreter.get_tensor(i) for name, i in self._signature.outputs.items()}
+def _source(model_path: Any, model_content: Any) -> str | bytes | bytearray | memoryview:
+    if model_path and model_content:
+        raise InputError("give either model_path or model_content, not both")
+    if model_path:
+        return os.fspath(model_path)  # type: ignore[no-any-return]
+    if not model_content:
+        raise InputError("model_path or model_content is needed")
+    if not isinstance(model_content, bytes | bytearray | memoryview):
+        raise TypeError(f"model_content is a {type(model_content).__name__}; it takes the bytes of a model")
+    return model_content
 
-    def get_input_details(self) -> dict[str, Details]:
-        """Input details by the signature's names."""
-        return {name: self._interpreter._details(i) for name, i in self._signature.inputs.items()}
 
-    def get_output_details(self) -> dict[str, Details]:
-        """Output details by the signature's names."""
-        return {name: self._interpreter._details(i) for name, i in self._signature.outputs.items()}
+# Errors that are also the built-in types which ``tf.lite.Interpreter`` raises.
 
 
 class _FormatValueError(FormatError, ValueError):
-    """A file that does not load, also catchable as the ValueError that ``tf.lite.Interpreter`` raises."""
+    """A file that does not load."""
+
+
+class _GraphValueError(GraphError, ValueError):
+    """A network that breaks a rule."""
+
+
+class _UnsupportedValueError(UnsupportedError, ValueError):
+    """An operation that the engine does not have."""
+
+
+class _EngineValueError(EngineError, ValueError):
+    """A network that the engine refuses."""
+
+
+class _NotRunning(ZeropointError, RuntimeError):
+    """A call in the wrong order, or sizes that the network does not take."""
+
+
+class _BadResize(InputError, RuntimeError):
+    """LiteRT raises RuntimeError where its documentation says ValueError; this is both."""
+
+
+_LOADING = {
+    FormatError: _FormatValueError,
+    GraphError: _GraphValueError,
+    UnsupportedError: _UnsupportedValueError,
+    EngineError: _EngineValueError,
+    TooLargeError: _EngineValueError,
+}
+
+
+def _raise_as(error: ZeropointError, kinds: dict[type[Any], type[ZeropointError]]) -> NoReturn:
+    raise kinds.get(type(error), type(error))(str(error)) from error
+
+
+__all__ = ["Interpreter", "OpResolverType", "SignatureRunner", "load_delegate"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from zeropoint.engine.compiled import Compiled, compile_graph
+from zeropoint.engine.compiled import ARENA_LIMIT, Compiled, TooLargeError, compile_graph, memory_of_the_machine
 from zeropoint.engine.inputs import arrange
 from zeropoint.engine.profile import StepTime, step_times
 from zeropoint.engine.program import Program
@@ -43,24 +43,32 @@ class Session:
         threads: worker threads of one run, 1 to 1024. Results never depend on it.
         isa: the highest instruction set to use, as named by ``isas()``; None takes ``ZEROPOINT_ISA`` from the
             environment, else the best of this CPU. Results never depend on it.
+        arena_limit: bytes that the values of one run may take at the batch size of the model: 1 GiB, unless you know
+            that a model needs more. A few hundred bytes of file can claim any amount. (A larger batch is the caller's
+            own wish; its limit is the machine's memory.)
 
     Raises:
         FormatError, GraphError: a file that is damaged, or a network that breaks a rule.
         UnsupportedError: an operation that the engine does not have; names it, its index and its tensor.
-        EngineError: an unknown instruction set, or one that this CPU lacks.
+        EngineError: an unknown instruction set, or one that this CPU lacks; a network beyond ``arena_limit``.
 
     Any number of Python threads may call ``run`` at once; the interpreter lock is released while the engine computes.
     """
 
-    def __init__(self, model: Source, *, threads: int = 1, isa: str | None = None) -> None:
+    def __init__(
+        self, model: Source, *, threads: int = 1, isa: str | None = None, arena_limit: int = ARENA_LIMIT
+    ) -> None:
         if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= 1024:
             raise InputError(f"threads = {threads!r}: an integer from 1 to 1024 is needed")
+        if isinstance(arena_limit, bool) or not isinstance(arena_limit, int) or arena_limit < 1:
+            raise InputError(f"arena_limit = {arena_limit!r}: a positive number of bytes is needed")
         self._graph = graph_of(model)
         self._threads = threads
         self._isa = isa
+        self._arena_limit = arena_limit
         self._plans: OrderedDict[tuple[int | None, bool], Compiled] = OrderedDict()
         self._planning = threading.Lock()
-        self._compiled(None, keep=False)
+        self._own = self._plan(None, keep=False)
 
     @property
     def graph(self) -> Graph:
@@ -75,7 +83,7 @@ class Session:
     @property
     def program(self) -> Program:
         """The integer program at the model's own batch size."""
-        return self._compiled(None, keep=False).program
+        return self._own.program
 
     def run(self, x: Any) -> Outputs:
         """The network's outputs for ``x``.
@@ -92,6 +100,9 @@ class Session:
         Raises:
             InputError: a missing or unknown input, or a wrong type, rank or shape; names it and what is expected.
         """
+        fitting = self._own.run_fitting(x if type(x) is list or type(x) is tuple else (x,))
+        if fitting is not None:
+            return fitting[0] if len(fitting) == 1 else tuple(fitting)
         arranged = arrange(self._graph, x)
         results = self._compiled(arranged.batch, keep=False).run(arranged.values)
         if arranged.names is not None:
@@ -117,15 +128,17 @@ class Session:
     def steps(self) -> list[dict[str, Any]]:
         """The plan's steps in order, for the model's own batch: ``{"op", "kernel", "isa", "units", "output"}`` of each;
         the last is the program's tensor that the step writes."""
-        return list(self._compiled(None, keep=False).plan.steps())
+        return list(self._own.plan.steps())
 
     def _compiled(self, batch: int | None, *, keep: bool) -> Compiled:
         """The plan for a batch size (None: the graph's own), planned once and kept while it is among the last few."""
+        if batch is None and not keep:
+            return self._own
         key = (batch, keep)
         with self._planning:
             found = self._plans.get(key)
             if found is None:
-                found = compile_graph(self._rebatched(batch), threads=self._threads, isa=self._isa, keep=keep)
+                found = self._plan(batch, keep=keep)
                 self._plans[key] = found
                 while len(self._plans) > CACHED_PLANS:
                     self._plans.popitem(last=False)
@@ -133,9 +146,18 @@ class Session:
                 self._plans.move_to_end(key)
             return found
 
-    def _rebatched(self, batch: int | None) -> Graph:
-        if batch is None:
-            return self._graph
+    def _plan(self, batch: int | None, *, keep: bool) -> Compiled:
+        graph, limit = self._graph, self._arena_limit
+        if batch is not None:
+            graph, limit = self._rebatched(batch), max(limit, memory_of_the_machine())
+        try:
+            return compile_graph(graph, threads=self._threads, isa=self._isa, keep=keep, arena_limit=limit)
+        except TooLargeError as error:
+            if batch is None:
+                raise TooLargeError(f"{error}; if that is right, give Session a higher arena_limit") from error
+            raise InputError(f"a batch of {batch} is too large: {error}; feed fewer samples at a time") from error
+
+    def _rebatched(self, batch: int) -> Graph:
         try:
             return infer_shapes(self._graph, batch=batch)
         except UnsupportedError:

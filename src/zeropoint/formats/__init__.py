@@ -12,7 +12,6 @@ from pathlib import Path
 from zeropoint.errors import FormatError
 from zeropoint.formats.atomic import write_atomically
 from zeropoint.formats.tflite.reader import read
-from zeropoint.formats.tflite.writer import write
 from zeropoint.graph import Graph
 
 __all__ = ["dumps", "load", "loads", "save"]
@@ -50,6 +49,8 @@ def dumps(graph: Graph) -> bytes:
     for accelerators accept the file; an operator that carries a higher version keeps it. Raises
     ``GraphError`` for a graph that does not verify or attributes the format does not have.
     """
+    from zeropoint.formats.tflite.writer import write  # the flatbuffers runtime, which only writing needs
+
     return write(graph)
 
 

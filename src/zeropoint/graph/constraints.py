@@ -51,14 +51,14 @@ def check_quantization(i: int, t: Tensor) -> None:
         raise GraphError(f"{what} has type {t.dtype} and a scale; only integers are codes")
     if len(q.zero_point) not in (len(q.scale), 0 if q.axis is None else len(q.scale)):
         raise GraphError(f"{what} has {len(q.scale)} scales but {len(q.zero_point)} zero points")
-    # min() and max() look at thousands of channels in no time; only a tensor that fails is looked at one by one. A NaN
-    # may hide from them, but not from the sum.
-    if not (_numbers(q.scale) and min(q.scale) > 0 and math.isfinite(sum(q.scale))):
+    # The array looks at thousands of channels in no time; only a tensor that fails is looked at one by one.
+    if not (_numbers(q.scale) and _positive(q)):
         for s in q.scale:
             if not (isinstance(s, float | int) and math.isfinite(s) and s > 0):
                 raise GraphError(f"{what} has scale {s!r}; scales are finite and positive. Requantize it")
     low, high = _RANGES[t.dtype]
-    if q.zero_point and not low <= min(q.zero_point) <= max(q.zero_point) <= high:
+    symmetric = q.zero_point.count(0) == len(q.zero_point)
+    if not symmetric and not low <= min(q.zero_point) <= max(q.zero_point) <= high:
         wrong = next(z for z in q.zero_point if not low <= z <= high)
         raise GraphError(f"{what} has zero point {wrong}, which {t.dtype} does not hold")
     if q.axis is None:
@@ -69,12 +69,19 @@ def check_quantization(i: int, t: Tensor) -> None:
         raise GraphError(f"{what} has scales along axis {q.axis}, but shape {list(t.shape)}")
     if len(q.scale) != t.shape[q.axis]:
         raise GraphError(f"{what} has {len(q.scale)} scales for the {t.shape[q.axis]} slices of axis {q.axis}")
-    if any(q.zero_point):
+    if not symmetric:
         raise GraphError(f"{what} has scales per channel and a zero point that is not 0; make it symmetric")
 
 
 def _numbers(values: tuple[float, ...]) -> bool:
     return set(map(type, values)) <= {float, int}
+
+
+def _positive(q: Quantization) -> bool:
+    """Whether all scales are finite and positive; they are known to be Python's own numbers."""
+    if len(q.scale) == 1:
+        return q.scale[0] > 0 and math.isfinite(q.scale[0])
+    return bool(q.scales.min() > 0 and np.isfinite(q.scales).all())  # a NaN is the least of all
 
 
 def check_op(graph: Graph, i: int, op: Op) -> None:
@@ -199,27 +206,27 @@ def _check_weights(graph: Graph, where: str, op: Op, x: int) -> None:
             f"{where}: {tw.dtype} weights {_named(graph, w)} have zero point {qw.zero_point[0]}, must be 0"
         )
     if bias >= 0:
-        _check_bias(graph, where, bias, qx.scale[0], qw.scale, "int64" if tx.dtype == "int16" else "int32")
+        _check_bias(graph, where, bias, qx.scale[0], qw, "int64" if tx.dtype == "int16" else "int32")
 
 
-def _check_bias(graph: Graph, where: str, b: int, scale: float, weight_scales: tuple[float, ...], dtype: str) -> None:
+def _check_bias(graph: Graph, where: str, b: int, scale: float, weights: Quantization, dtype: str) -> None:
     tb = graph.tensors[b]
     if tb.dtype not in (dtype, "int32"):
         raise GraphError(f"{where}: bias {_named(graph, b)} is {tb.dtype}; it must be {dtype}, at scale S_x S_w")
     q = tb.quantization
     if q is None or not q.scale:
         return
-    if any(q.zero_point):
+    if q.zero_point.count(0) != len(q.zero_point):
         raise GraphError(f"{where}: bias {_named(graph, b)} has a zero point that is not 0")
-    wanted, stated = scale * np.asarray(weight_scales), np.asarray(q.scale, dtype=np.float64)
+    wanted, stated = scale * weights.scales, q.scales
     if 1 not in (len(stated), len(wanted)) and len(stated) != len(wanted):
         raise GraphError(
-            f"{where}: bias {_named(graph, b)} has {len(q.scale)} scales for {len(weight_scales)} channels"
+            f"{where}: bias {_named(graph, b)} has {len(q.scale)} scales for {len(weights.scale)} channels"
         )
-    wanted, stated = np.broadcast_arrays(wanted, stated)
     apart = np.abs(stated - wanted) > _BIAS_TOLERANCE * wanted
     if apart.any():
         channel = int(apart.argmax())
+        wanted, stated = np.broadcast_arrays(wanted, stated)
         raise GraphError(
             f"{where}: bias {_named(graph, b)} has scale {stated[channel]!s} in channel {channel}, but S_x S_w = "
             f"{wanted[channel]!s}; quantize the bias with the product of the input's and the weights' scales"

@@ -27,16 +27,17 @@ _BROADCASTING = frozenset(k for k, rule in RULES.items() if rule is RULES["add"]
 
 def elements(shape: Sequence[int]) -> int:
     """How many elements a shape has, as a Python integer: no file can make it overflow."""
-    return math.prod(int(d) for d in shape)
+    return math.prod(map(int, shape))
 
 
 def check_shape(shape: Sequence[int], what: str, *, empty: bool = False) -> None:
     """Raises ``GraphError`` for a rank above 8, a negative or (unless ``empty``) zero dimension, or 2^31 elements."""
     if len(shape) > MAX_RANK:
         raise GraphError(f"{what} has {len(shape)} dimensions; at most {MAX_RANK} are supported")
-    if any(int(d) < 0 for d in shape):
+    least = min(shape, default=1)
+    if least < 0:
         raise GraphError(f"{what} has shape {list(shape)}: a dimension is negative")
-    if not empty and any(int(d) == 0 for d in shape):
+    if least == 0 and not empty:
         raise GraphError(f"{what} has shape {list(shape)}: it holds nothing")
     if elements(shape) > MAX_ELEMENTS:
         raise GraphError(f"{what} has shape {list(shape)}: {elements(shape)} elements, 2^31 - 1 is the limit")

@@ -20,6 +20,8 @@ DTYPES = (
     *("int4", "uint16", "uint32", "uint64", "string"),
 )
 FLOATS = ("float16", "float32", "float64")
+# What holds a constant of each type; a string's is not looked at.
+_STORED = {name: np.dtype("int8" if name == "int4" else name) for name in DTYPES if name != "string"}
 
 
 def verify(graph: Graph, *, integer_only: bool = True) -> None:
@@ -77,8 +79,7 @@ def _check_tensor(i: int, t: Tensor) -> None:
         raise GraphError(f"{what} holds a {type(t.data).__name__}, not a NumPy array")
     if t.dtype == "string":
         return
-    stored = "int8" if t.dtype == "int4" else t.dtype
-    if str(t.data.dtype) != stored:
+    if t.data.dtype != _STORED[t.dtype]:
         raise GraphError(f"{what} is {t.dtype}, but its data is {t.data.dtype}; convert the data")
     if t.data.shape != tuple(t.shape):
         raise GraphError(f"{what} has shape {list(t.shape)}, but its data has {list(t.data.shape)}; reshape the data")

@@ -32,7 +32,8 @@ def real_multipliers(to: Lowering, x: int, w: int, y: int, channels: int, *, sin
             product = (x_scale * w_scale).astype(np.float64)
     else:
         product = np.float64(x_scale) * w_scale.astype(np.float64)
-    return np.broadcast_to(product / y_scale, (channels,))
+    real = product / y_scale
+    return real if real.size == channels else np.broadcast_to(real, (channels,))
 
 
 def multipliers(to: Lowering, x: int, w: int, y: int, channels: int) -> dict[str, AttrValue]:

@@ -6,6 +6,7 @@ shapes, every one of those values is known.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -14,6 +15,9 @@ from zeropoint.engine.lower.lowering import integer
 from zeropoint.engine.lower.slices import strided_slice_index
 from zeropoint.errors import UnsupportedError
 from zeropoint.graph import Graph, Op
+
+# Shapes, and the odd small table. Two short constants that broadcast against each other may claim gigabytes.
+MAX_FOLDED = 1 << 16
 
 _INTEGERS = ("int32", "int64", "int8", "uint8", "int16", "bool")
 
@@ -32,7 +36,7 @@ def fold(op: Op, graph: Graph, known: Mapping[int, np.ndarray]) -> dict[int, np.
             return None
         operands.append(value)
     out = graph.tensors[op.outputs[0]]
-    if out.dtype not in _INTEGERS:
+    if out.dtype not in _INTEGERS or math.prod(out.shape) > MAX_FOLDED:
         return None
     value = np.asarray(_FOLDABLE[op.kind](op, operands)).astype(out.dtype)
     if value.size != int(np.prod(out.shape)):

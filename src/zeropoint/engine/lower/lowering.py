@@ -21,6 +21,8 @@ MAX_RANK = 8
 _SHIFTED = 128
 _WIDTHS = {"int8": 1, "uint8": 1, "bool": 1, "int16": 2, "uint16": 2, "int32": 4, "uint32": 4, "int64": 8, "uint64": 8}
 
+_NAMES = {np.dtype(name): name for name in _WIDTHS}  # NumPy takes some microseconds to spell one
+
 
 def where(graph: Graph, number: int) -> str:
     """``operation 3 (conv_2d) writing 'features/conv'``: the head of every message about an operation."""
@@ -115,14 +117,18 @@ class Lowering:
         q = self.tensor(i).quantization
         if q is None or not q.scale:
             raise GraphError(f"tensor {self.tensor(i).name!r} ({self.tensor(i).dtype}) has no scale: quantize it")
-        return np.asarray(q.scale, dtype=np.float32)
+        return q.scales.astype(np.float32)
 
     def scale(self, i: int) -> np.float32:
         """The only scale of a per-tensor quantized tensor, float32."""
-        scales = self.scales(i)
-        if scales.size != 1:
-            raise UnsupportedError(f"tensor {self.tensor(i).name!r} has {scales.size} scales; one per tensor is needed")
-        return np.float32(scales[0])
+        q = self.tensor(i).quantization
+        if q is None or not q.scale:
+            raise GraphError(f"tensor {self.tensor(i).name!r} ({self.tensor(i).dtype}) has no scale: quantize it")
+        if len(q.scale) != 1:
+            raise UnsupportedError(
+                f"tensor {self.tensor(i).name!r} has {len(q.scale)} scales; one per tensor is needed"
+            )
+        return np.float32(q.scale[0])
 
     def zero_point(self, i: int) -> int:
         """The zero point of a tensor in the engine's int8 codes (uint8's moves down by 128)."""
@@ -133,7 +139,7 @@ class Lowering:
         q = self.tensor(i).quantization
         if q is None or not q.zero_point:
             return 0
-        if len(set(q.zero_point)) > 1:
+        if q.zero_point.count(q.zero_point[0]) != len(q.zero_point):
             raise UnsupportedError(f"tensor {self.tensor(i).name!r} has different zero points per channel")
         return int(q.zero_point[0])
 
@@ -166,7 +172,8 @@ class Lowering:
         if value is None:
             raise GraphError(f"tensor {tensor.name!r} is read before any operation writes it")
         data = np.ascontiguousarray(to_int8(value).reshape(tensor.shape))
-        self.index[i] = self.add(ProgramTensor(tensor.name, tensor.shape, str(data.dtype), data=data))
+        name = _NAMES.get(data.dtype) or str(data.dtype)
+        self.index[i] = self.add(ProgramTensor(tensor.name, tensor.shape, name, data=data))
         return self.index[i]
 
     def define_input(self, i: int) -> None:

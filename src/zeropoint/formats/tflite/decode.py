@@ -10,20 +10,18 @@ itself, so recursion ends whatever the offsets say.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from struct import Struct
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
-from flatbuffers import number_types as _number
-
-from zeropoint.formats.tflite.schema import FORMATS, NUMBERS, OPTIONS, TABLES, Field, Table
+from zeropoint.formats.tflite.schema import FORMATS, OPTIONS, TABLES, WIDTHS, Field, Table
 
 MAX_TABLES = 250_000
 MAX_DECODED = 32 << 20
 
-_UOFFSET: Struct = _number.UOffsetTFlags.packer_type
-_SOFFSET: Struct = _number.SOffsetTFlags.packer_type
-_VOFFSET: Struct = _number.VOffsetTFlags.packer_type
+# FlatBuffers' three kinds of offsets: to a value, to a vtable, inside a table.
+_UOFFSET, _SOFFSET, _VOFFSET = Struct("<I"), Struct("<i"), Struct("<H")
 
 
 class Broken(Exception):
@@ -39,8 +37,17 @@ class Broken(Exception):
 
 
 @lru_cache(maxsize=256)
-def _numbers(kind: str, count: int) -> Struct:
-    return Struct(f"<{count}{FORMATS[kind]}")
+def _struct(form: str) -> Struct:
+    return Struct(form)
+
+
+class _Layout(NamedTuple):
+    """Size of a table's inline part, what reads all its fields at once, and the fields by slot: each with its place in
+    the table and its place in what the struct gives."""
+
+    inline: int
+    struct: Struct
+    fields: list[tuple[Field, int, int]]
 
 
 class Decoder:
@@ -53,7 +60,7 @@ class Decoder:
         # A table costs its parent an offset of four bytes; sharing one is legal, so this is the only bound by size.
         self._tables_left = min(self._size // 4 + 16, MAX_TABLES)
         self._decoded_left = min(4 * self._size + 65536, MAX_DECODED)
-        self._layouts: dict[tuple[str, int], tuple[int, list[tuple[Field, int]]]] = {}
+        self._layouts: dict[tuple[str, int], _Layout] = {}
 
     def decode(self, root: str) -> dict[str, Any]:
         """The root table. Raises ``Broken``."""
@@ -62,17 +69,18 @@ class Decoder:
     # positions
 
     def _target(self, position: int) -> int:
-        """Follows the unsigned offset stored at ``position`` (already known to be inside)."""
+        """Follows the unsigned offset stored at ``position``."""
         if position + 4 > self._size:
             raise Broken(f"the file ends at byte {self._size}, inside an offset")
-        offset: int = _UOFFSET.unpack_from(self._data, position)[0]
+        return self._follow(position, _UOFFSET.unpack_from(self._data, position)[0])
+
+    def _follow(self, position: int, offset: int) -> int:
         if offset == 0 or position + offset + 4 > self._size:
             raise Broken(f"the offset at byte {position} leads to byte {position + offset} of {self._size}")
         return position + offset
 
-    def _span(self, position: int, width: int) -> tuple[int, int]:
-        """Start and element count of the vector whose offset is stored at ``position``."""
-        start = self._target(position)
+    def _span(self, start: int, width: int) -> tuple[int, int]:
+        """First element and element count of the vector at ``start`` (where at least four bytes are)."""
         count: int = _UOFFSET.unpack_from(self._data, start)[0]
         if start + 4 + count * width > self._size:
             raise Broken(f"the {count} elements at byte {start} run past the end of the file ({self._size} bytes)")
@@ -85,8 +93,8 @@ class Decoder:
 
     # values
 
-    def _layout(self, table: Table, vtable: int) -> tuple[int, list[tuple[Field, int]]]:
-        """Size of the table's inline part and the fields present, for one (table, vtable); checked once."""
+    def _layout(self, table: Table, vtable: int) -> _Layout:
+        """How the tables of one kind that share a vtable lie; checked once."""
         if vtable < 0 or vtable + 4 > self._size:
             raise Broken(f"its vtable lies at byte {vtable} of {self._size}")
         length: int = _VOFFSET.unpack_from(self._data, vtable)[0]
@@ -101,8 +109,15 @@ class Decoder:
                 continue
             if offset < 4 or offset + field.width > inline:
                 raise Broken(f"its field {field.name} lies at {offset} in a table of {inline} bytes")
-            present.append((field, offset))
-        return inline, present
+            present.append((offset, slot, field))
+        form, end, fields = "<", 0, []
+        for index, (offset, slot, field) in enumerate(sorted(present)):
+            if offset < end:
+                raise Broken(f"its field {field.name} lies at {offset}, inside another one")
+            form += f"{offset - end}x{field.code}"
+            end = offset + field.width
+            fields.append((slot, field, offset, index))
+        return _Layout(inline, _struct(form), [(field, offset, index) for _, field, offset, index in sorted(fields)])
 
     def _table(self, table: Table, position: int) -> dict[str, Any]:
         self._tables_left -= 1
@@ -114,23 +129,27 @@ class Decoder:
         layout = self._layouts.get((table.name, vtable))
         if layout is None:
             layout = self._layouts[table.name, vtable] = self._layout(table, vtable)
-        inline, present = layout
-        if position + inline > self._size:
+        if position + layout.inline > self._size:
             raise Broken(f"the table at byte {position} runs past the end of the file ({self._size} bytes)")
         found = table.defaults.copy()
-        data = self._data
-        for field, offset in present:
-            try:
-                if field.unpack is not None:
-                    value = field.unpack.unpack_from(data, position + offset)[0]
-                    found[field.name] = self._enum(field, value) if field.values else value
+        stored = layout.struct.unpack_from(self._data, position)
+        field = None
+        try:
+            for field, offset, index in layout.fields:
+                value = stored[index]
+                if field.form == "scalar":
+                    found[field.name] = value
+                elif field.form == "enum":
+                    found[field.name] = self._enum(field, value)
                 elif field.form != "union":
-                    found[field.name] = getattr(self, "_" + field.form)(field, position + offset)
+                    read = self._readers[field.form]
+                    found[field.name] = read(self, field, self._follow(position + offset, value))
                 else:
-                    found[field.name] = self._union(found[field.name + "_type"], position + offset)
-            except Broken as broken:
-                broken.place.append("." + field.name)
-                raise
+                    target = self._follow(position + offset, value)
+                    found[field.name] = self._union(found[field.name + "_type"], target)
+        except Broken as broken:
+            broken.place.append(f".{field.name}" if field else "")
+            raise
         return found
 
     @staticmethod
@@ -139,24 +158,24 @@ class Decoder:
             raise Broken(f"{value} is not a {field.of} of the published schema")
         return field.values[value]
 
-    def _vector(self, field: Field, position: int) -> tuple[Any, ...]:
-        width: int = NUMBERS[field.of].bytewidth
-        start, count = self._span(position, width)
+    def _vector(self, field: Field, target: int) -> tuple[Any, ...]:
+        width = WIDTHS[field.of]
+        start, count = self._span(target, width)
         self._charge(count * width)
-        return _numbers(field.of, count).unpack_from(self._data, start)
+        return _struct(f"<{count}{FORMATS[field.of]}").unpack_from(self._data, start)
 
-    def _str(self, _: Field, position: int) -> str:
-        start, count = self._span(position, 1)
+    def _str(self, _: Field, target: int) -> str:
+        start, count = self._span(target, 1)
         self._charge(count)
         # Names are for people: a stray byte in one must not make a good model unreadable.
         return self._data[start : start + count].decode("utf-8", "backslashreplace")
 
-    def _bytes(self, _: Field, position: int) -> memoryview:
-        start, count = self._span(position, 1)
+    def _bytes(self, _: Field, target: int) -> memoryview:
+        start, count = self._span(target, 1)
         return self._view[start : start + count]
 
-    def _tables(self, field: Field, position: int) -> list[dict[str, Any]]:
-        start, count = self._span(position, 4)
+    def _tables(self, field: Field, target: int) -> list[dict[str, Any]]:
+        start, count = self._span(target, 4)
         if count > self._tables_left:
             raise Broken(f"{count} tables are too many for a file of {self._size} bytes (at most {MAX_TABLES} in any)")
         table = TABLES[field.of]
@@ -169,11 +188,17 @@ class Decoder:
                 raise
         return found
 
-    def _union(self, member: int, position: int) -> dict[str, Any] | None:
+    def _union(self, member: int, target: int) -> dict[str, Any] | None:
         """The chosen member's fields; None for NONE and for members newer than our schema (the reader names those)."""
-        if not 0 < member < len(OPTIONS):
-            return None
-        return self._table(TABLES[OPTIONS[member]], self._target(position))
+        return self._table(TABLES[OPTIONS[member]], target) if 0 < member < len(OPTIONS) else None
 
-    def _nested(self, field: Field, position: int) -> dict[str, Any]:
-        return self._table(TABLES[field.of], self._target(position))
+    def _nested(self, field: Field, target: int) -> dict[str, Any]:
+        return self._table(TABLES[field.of], target)
+
+    _readers: ClassVar[dict[str, Callable[[Decoder, Field, int], Any]]] = {
+        "vector": _vector,
+        "str": _str,
+        "bytes": _bytes,
+        "tables": _tables,
+        "nested": _nested,
+    }

@@ -14,10 +14,21 @@ import flatbuffers
 import numpy as np
 from flatbuffers import number_types as _number
 
-from zeropoint.formats.tflite.schema import FORMATS, NUMBERS, OPTIONS, TABLES, Field, Table
+from zeropoint.formats.tflite.schema import FORMATS, OPTIONS, TABLES, Field, Table
 
 # Kernels read weights in place with vector loads; LiteRT expects 16.
 DATA_ALIGNMENT = 16
+# Number kinds of the flatbuffers runtime.
+FLAGS: dict[str, Any] = {
+    "bool": _number.BoolFlags,
+    "i8": _number.Int8Flags,
+    "u8": _number.Uint8Flags,
+    "i32": _number.Int32Flags,
+    "u32": _number.Uint32Flags,
+    "i64": _number.Int64Flags,
+    "u64": _number.Uint64Flags,
+    "f32": _number.Float32Flags,
+}
 
 
 class Unwritable(Exception):
@@ -52,20 +63,20 @@ class Encoder:
         children: dict[int, int] = {}
         for field in table.fields:
             value = values.get(field.name)
-            if field.unpack is None and value is not None:
+            if field.elsewhere and value is not None:
                 child = self._child(field, value, values)
                 if child is not None:
                     children[field.slot] = child
         builder.StartObject(max((field.slot for field in table.fields), default=-1) + 1)
         for field in sorted(table.fields, key=lambda f: (-f.width, f.slot)):
-            if field.unpack is None:
+            if field.elsewhere:
                 builder.PrependUOffsetTRelativeSlot(field.slot, children.get(field.slot, 0), 0)
             elif field.name in values:
                 self._scalar(table, field, values[field.name])
         return int(builder.EndObject())
 
     def _scalar(self, table: Table, field: Field, value: Any) -> None:
-        flags = NUMBERS[field.of] if field.form == "scalar" else _number.Int8Flags
+        flags = FLAGS[field.of] if field.form == "scalar" else _number.Int8Flags
         default = field.default
         try:
             if field.form == "enum":

@@ -15,10 +15,8 @@ a read is bounded by this page whatever a file claims.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from struct import Struct
+from struct import calcsize
 from typing import Any
-
-from flatbuffers import number_types as _number
 
 MODEL_VERSION = 3
 FILE_IDENTIFIER = b"TFL3"
@@ -168,24 +166,17 @@ STABLEHLO_SHIFT_LEFT STABLEHLO_CBRT STABLEHLO_CASE
 """
 BUILTINS: tuple[str, ...] = tuple(_BUILTINS.split())
 
-# Number kinds of the flatbuffers runtime, by our type letter.
-NUMBERS: dict[str, Any] = {
-    "bool": _number.BoolFlags,
-    "i8": _number.Int8Flags,
-    "u8": _number.Uint8Flags,
-    "i32": _number.Int32Flags,
-    "u32": _number.Uint32Flags,
-    "i64": _number.Int64Flags,
-    "u64": _number.Uint64Flags,
-    "f32": _number.Float32Flags,
-}
+# Kinds of numbers: struct's letter, bytes, and the Python type that holds them.
 FORMATS = {"bool": "?", "i8": "b", "u8": "B", "i32": "i", "u32": "I", "i64": "q", "u64": "Q", "f32": "f"}
+WIDTHS = {kind: calcsize(f"<{letter}") for kind, letter in FORMATS.items()}
+_PYTHON: dict[str, type[int | float]] = dict.fromkeys(FORMATS, int) | {"bool": bool, "f32": float}
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
     """One slot of a table. ``form``: scalar, enum, vector, str, bytes, nested, tables or union; ``of`` is the number
-    kind, the enum or the table; ``width`` the bytes it takes in the table; ``unpack`` reads them (enums, scalars)."""
+    kind, the enum or the table; ``width`` the bytes it takes in the table, which ``code`` reads (``struct``'s letter;
+    an unsigned offset for all that lies elsewhere)."""
 
     name: str
     slot: int
@@ -193,8 +184,13 @@ class Field:
     of: str
     width: int
     default: Any
-    unpack: Struct | None
+    code: str
     values: tuple[str, ...]
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the table holds only an offset to the value."""
+        return self.form not in ("scalar", "enum")
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,19 +205,17 @@ class Table:
 
 def _field(name: str, slot: int, kind: str) -> Field:
     kind, _, default = kind.partition("=")
-    if kind in NUMBERS:
-        number = NUMBERS[kind]
-        value = number.py_type(int(default or 0))
-        return Field(name, slot, "scalar", kind, number.bytewidth, value, Struct("<" + FORMATS[kind]), ())
+    if kind in FORMATS:
+        return Field(name, slot, "scalar", kind, WIDTHS[kind], _PYTHON[kind](int(default or 0)), FORMATS[kind], ())
     if kind in _ENUMS:
         values = tuple(_ENUMS[kind].split())
-        return Field(name, slot, "enum", kind, 1, values[int(default or 0)], Struct("<b"), values)
+        return Field(name, slot, "enum", kind, 1, values[int(default or 0)], "b", values)
     if kind.startswith("["):
         inner = kind[1:-1]
-        return Field(name, slot, "vector" if inner in NUMBERS else "tables", inner, 4, (), None, ())
+        return Field(name, slot, "vector" if inner in FORMATS else "tables", inner, 4, (), "I", ())
     if kind in ("str", "bytes", "union"):
-        return Field(name, slot, kind, "", 4, "" if kind == "str" else None, None, ())
-    return Field(name, slot, "nested", kind, 4, None, None, ())
+        return Field(name, slot, kind, "", 4, "" if kind == "str" else None, "I", ())
+    return Field(name, slot, "nested", kind, 4, None, "I", ())
 
 
 def _tables() -> dict[str, Table]:
