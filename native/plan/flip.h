@@ -18,7 +18,7 @@ inline void copy_edge(void *to, const void *from, std::size_t bytes, bool flip) 
     auto *out = static_cast<std::uint8_t *>(to);
     const auto *in = static_cast<const std::uint8_t *>(from);
     std::size_t i = 0;
-    for (; bytes - i >= 8; i += 8) {
+    for (; i + 8 <= bytes; i += 8) {
         std::uint64_t eight;
         std::memcpy(&eight, in + i, 8);
         eight ^= 0x8080808080808080u;

@@ -8,6 +8,8 @@
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
 #define ZP_X86 1
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
 #endif
 
 namespace zp {
@@ -37,6 +39,15 @@ std::uint32_t detect_cpu_features() {
         if ((c >> 11) & 1u) found |= kAvx512Vnni;
     }
     if ((found & kAvx2) && a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && ((a >> 4) & 1u)) found |= kAvxVnni;
+#elif defined(__aarch64__) && defined(__linux__)
+    // Bits 1 (ASIMD) and 20 (ASIMDDP) of the kernel's list; its header is older than the second on some systems.
+    const unsigned long capabilities = getauxval(AT_HWCAP);
+    if ((capabilities >> 1) & 1u) found |= kNeon;
+    if ((found & kNeon) && ((capabilities >> 20) & 1u)) found |= kNeonDot;
+#elif defined(__aarch64__) && defined(__APPLE__)
+    found = kNeon | kNeonDot;  // every Apple CPU that runs macOS has both
+#elif defined(__aarch64__)
+    found = kNeon;  // part of the architecture; whether sdot exists, this system was not taught to say
 #endif
     return found;
 }
