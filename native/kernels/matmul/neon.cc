@@ -1,0 +1,100 @@
+// NEON without the dot product: a tile is 4 rows by 4 channels, each accumulator holding four partial sums of one pair.
+// Sixteen k are smull (eight products in int16), smlal2 (eight more on top) and sadalp (pairs of them into int32), 5 1/3
+// multiply-adds an instruction. Two products fit int16 together unless both are (-128)(-128), so a panel with a weight
+// of -128, which symmetric weights do not have, adds each product alone. No standard library here (see CMakeLists.txt).
+#include "rows_arm.h"
+
+namespace zp {
+namespace {
+
+constexpr int64_t kTileRows = 4;
+constexpr unsigned kTileChannels = 4;
+
+template <bool MINIMUM>
+inline int32x4_t sixteen_products(int32x4_t sum, int8x16_t x, int8x16_t w) {
+    const int16x8_t low = vmull_s8(vget_low_s8(x), vget_low_s8(w));
+    if (MINIMUM) return vpadalq_s16(vpadalq_s16(sum, low), vmull_high_s8(x, w));
+    return vpadalq_s16(sum, vmlal_high_s8(low, x, w));
+}
+
+// `first`: channel of the panel. The result is sums[row] for four channels.
+template <unsigned ROWS, bool MINIMUM>
+inline void multiply_tile(const Tile &t, int64_t first, int32x4_t *sums) {
+    int32x4_t sum[ROWS][kTileChannels];
+    const int8_t *x[ROWS];
+#pragma GCC unroll 4
+    for (unsigned r = 0; r < ROWS; ++r) {
+        x[r] = t.rows[r];
+#pragma GCC unroll 4
+        for (unsigned c = 0; c < kTileChannels; ++c) sum[r][c] = vdupq_n_s32(0);
+    }
+    const int8_t *w = t.weights + first * t.depth;
+    for (int64_t k = t.depth; k > 0; k -= 16, w += 64) {
+        int8x16_t activations[ROWS];
+#pragma GCC unroll 4
+        for (unsigned r = 0; r < ROWS; ++r) {
+            activations[r] = vld1q_s8(x[r]);
+            x[r] += 16;
+        }
+#pragma GCC unroll 4
+        for (unsigned c = 0; c < kTileChannels; ++c) {
+            const int8x16_t weights = vld1q_s8(w + 16 * c);
+#pragma GCC unroll 4
+            for (unsigned r = 0; r < ROWS; ++r) sum[r][c] = sixteen_products<MINIMUM>(sum[r][c], activations[r], weights);
+        }
+    }
+#pragma GCC unroll 4
+    for (unsigned r = 0; r < ROWS; ++r)
+        sums[r] = vpaddq_s32(vpaddq_s32(sum[r][0], sum[r][1]), vpaddq_s32(sum[r][2], sum[r][3]));
+}
+
+template <unsigned ROWS>
+__attribute__((noinline)) void multiply_rows(const Tile &t) {
+    const bool any_shift = t.flags[kAnyShift] != 0, minimum = t.flags[kHasMinimum] != 0;
+    for (int64_t first = 0; first < t.width; first += kTileChannels) {
+        const int64_t n = t.width - first < kTileChannels ? t.width - first : kTileChannels;
+        int32x4_t y[4] = {vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0)};
+        if (minimum) multiply_tile<ROWS, true>(t, first, y);
+        else multiply_tile<ROWS, false>(t, first, y);
+        const int64_t v = first / 4;
+        const int32x4_t bias = t.column(kBias, v);
+        const Rescale rescale = {t.column(kMultiplier, v), t.column(kLeft, v), t.column(kRight, v)};
+#pragma GCC unroll 4
+        for (unsigned r = 0; r < ROWS; ++r) {
+            y[r] = vsubq_s32(vaddq_s32(y[r], bias), vdupq_n_s32(t.corrections ? t.corrections[r] : 0));
+            if (!t.exact) y[r] = any_shift ? rescaled(y[r], rescale) : rescaled_down(y[r], rescale.multiplier, rescale.right);
+        }
+        if (t.exact) {
+            for (unsigned r = 0; r < ROWS; ++r) {
+                int32_t sums[4];
+                vst1q_s32(sums, y[r]);
+                finish_exactly(t, sums, r, first, n);
+            }
+            continue;
+        }
+        const int8x16_t codes = any_shift ? codes_of(y[0], y[1], y[2], y[3], t.output) : codes_of_small(y[0], y[1], y[2], y[3], t.output);
+        int8x16_t left = codes;
+        for (unsigned r = 0; r < ROWS; ++r, left = vextq_s8(left, left, 4)) store_some(t.out + r * t.line + first, left, n);
+    }
+}
+
+inline void multiply(const Tile &t, int64_t rows) {
+    switch (rows) {
+        case 1: return multiply_rows<1>(t);
+        case 2: return multiply_rows<2>(t);
+        case 3: return multiply_rows<3>(t);
+        default: return multiply_rows<4>(t);
+    }
+}
+
+}  // namespace
+
+void zp_conv_2d_s8_neon(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end) {
+    conv_2d(params, buffers, begin, end, kStepNeon, kTileRows, multiply);
+}
+
+void zp_fully_connected_s8_neon(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end) {
+    fully_connected(params, buffers, begin, end, kStepNeon, kTileRows, multiply);
+}
+
+}  // namespace zp
