@@ -52,29 +52,28 @@ template <unsigned ROWS>
 __attribute__((noinline)) void multiply_rows(const Tile &t) {
     const bool any_shift = t.flags[kAnyShift] != 0, minimum = t.flags[kHasMinimum] != 0;
     for (int64_t first = 0; first < t.width; first += kTileChannels) {
-        const int64_t n = t.width - first < kTileChannels ? t.width - first : kTileChannels;
+        const int64_t n = t.width - first < kTileChannels ? t.width - first : kTileChannels, v = first / kTileChannels;
         int32x4_t y[4] = {vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0)};
         if (minimum) multiply_tile<ROWS, true>(t, first, y);
         else multiply_tile<ROWS, false>(t, first, y);
-        const int64_t v = first / 4;
         const int32x4_t bias = t.column(kBias, v);
-        const Rescale rescale = {t.column(kMultiplier, v), t.column(kLeft, v), t.column(kRight, v)};
 #pragma GCC unroll 4
-        for (unsigned r = 0; r < ROWS; ++r) {
-            y[r] = vsubq_s32(vaddq_s32(y[r], bias), vdupq_n_s32(t.corrections ? t.corrections[r] : 0));
-            if (!t.exact) y[r] = any_shift ? rescaled(y[r], rescale) : rescaled_down(y[r], rescale.multiplier, rescale.right);
-        }
+        for (unsigned r = 0; r < ROWS; ++r) y[r] = vsubq_s32(vaddq_s32(y[r], bias), vdupq_n_s32(t.corrections ? t.corrections[r] : 0));
         if (t.exact) {
-            for (unsigned r = 0; r < ROWS; ++r) {
-                int32_t sums[4];
-                vst1q_s32(sums, y[r]);
-                finish_exactly(t, sums, r, first, n);
-            }
+#pragma GCC unroll 4
+            for (unsigned r = 0; r < ROWS; ++r) finish_exactly(t, r, first, n, y[r], y[r]);
             continue;
         }
-        const int8x16_t codes = any_shift ? codes_of(y[0], y[1], y[2], y[3], t.output) : codes_of_small(y[0], y[1], y[2], y[3], t.output);
-        int8x16_t left = codes;
-        for (unsigned r = 0; r < ROWS; ++r, left = vextq_s8(left, left, 4)) store_some(t.out + r * t.line + first, left, n);
+        const Rescale s = t.rescale(v);
+        const auto scaled = [&](int32x4_t x) { return any_shift ? rescaled(x, s) : rescaled_down(x, s.multiplier, s.right); };
+        const int32x4_t a = scaled(y[0]), b = scaled(y[1]), c = scaled(y[2]), d = scaled(y[3]);
+        // Four codes of each row.
+        const int8x16_t codes = any_shift ? codes_of(a, b, c, d, t.output) : codes_of_small(a, b, c, d, t.output);
+        int8_t *out = t.out + first;
+        store_up_to_8(out, vget_low_s8(codes), n);
+        if (ROWS > 1) store_up_to_8(out + t.line, vext_s8(vget_low_s8(codes), vget_low_s8(codes), 4), n);
+        if (ROWS > 2) store_up_to_8(out + 2 * t.line, vget_high_s8(codes), n);
+        if (ROWS > 3) store_up_to_8(out + 3 * t.line, vext_s8(vget_high_s8(codes), vget_high_s8(codes), 4), n);
     }
 }
 
@@ -90,11 +89,11 @@ inline void multiply(const Tile &t, int64_t rows) {
 }  // namespace
 
 void zp_conv_2d_s8_neon(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end) {
-    conv_2d(params, buffers, begin, end, kStepNeon, kTileRows, multiply);
+    conv_2d(params, buffers, begin, end, kOrderNeon, kTileRows, multiply);
 }
 
 void zp_fully_connected_s8_neon(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end) {
-    fully_connected(params, buffers, begin, end, kStepNeon, kTileRows, multiply);
+    fully_connected(params, buffers, begin, end, kOrderNeon, kTileRows, multiply);
 }
 
 }  // namespace zp

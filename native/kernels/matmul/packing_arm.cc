@@ -9,12 +9,12 @@ namespace {
 // `flags` and `columns` are the panel's table, `weights` what follows it.
 void pack_channel(const ArmMatmul &s, const int8_t *from, const int32_t *bias, int64_t channel, int64_t lane, int32_t *flags,
                   int32_t *columns, int8_t *weights) {
-    const int64_t together = 64 / s.step, steps = s.pitch() / s.step;  // channels whose vectors alternate
-    int8_t *to = weights + lane / together * steps * 64 + lane % together * s.step;
+    const int64_t step = s.order.step, together = s.order.together;
+    int8_t *to = weights + lane / together * together * s.pitch() + lane % together * step;
     uint32_t column_sum = 0;
     for (int64_t k = 0; k < s.k; ++k) {
         const int8_t w = from[channel * s.k + k];
-        to[k / s.step * 64 + k % s.step] = w;
+        to[k / step * step * together + k % step] = w;
         column_sum += static_cast<uint32_t>(w);
         if (w == -128) flags[kHasMinimum] = 1;
     }
@@ -47,8 +47,8 @@ bool accepts(const ArmMatmul &s) { return (s.groups == 1 || s.channels >= 4) && 
 
 }  // namespace
 
-#define ZP_MATMUL_FUNCTIONS(op, isa, step)                                                                                          \
-    static ArmMatmul op##_##isa(const void *params) { return arm_matmul(*static_cast<const zp_##op##_params *>(params), step); }   \
+#define ZP_MATMUL_FUNCTIONS(op, isa, order)                                                                                         \
+    static ArmMatmul op##_##isa(const void *params) { return arm_matmul(*static_cast<const zp_##op##_params *>(params), order); }   \
     bool zp_##op##_##isa##_accepts(const void *params) { return accepts(op##_##isa(params)); }                                     \
     size_t zp_##op##_##isa##_packed_bytes(const void *params) {                                                                    \
         const ArmMatmul s = op##_##isa(params);                                                                                    \
@@ -59,10 +59,10 @@ bool accepts(const ArmMatmul &s) { return (s.groups == 1 || s.channels >= 4) && 
     }                                                                                                                              \
     size_t zp_##op##_##isa##_scratch_bytes(const void *params) { return static_cast<size_t>(op##_##isa(params).scratch_bytes()); } \
     int64_t zp_##op##_##isa##_units(const void *params) { return op##_##isa(params).units(); }
-ZP_MATMUL_FUNCTIONS(conv_2d, neon, kStepNeon)
-ZP_MATMUL_FUNCTIONS(conv_2d, neondot, kStepNeonDot)
-ZP_MATMUL_FUNCTIONS(fully_connected, neon, kStepNeon)
-ZP_MATMUL_FUNCTIONS(fully_connected, neondot, kStepNeonDot)
+ZP_MATMUL_FUNCTIONS(conv_2d, neon, kOrderNeon)
+ZP_MATMUL_FUNCTIONS(conv_2d, neondot, kOrderNeonDot)
+ZP_MATMUL_FUNCTIONS(fully_connected, neon, kOrderNeon)
+ZP_MATMUL_FUNCTIONS(fully_connected, neondot, kOrderNeonDot)
 #undef ZP_MATMUL_FUNCTIONS
 
 }  // namespace zp

@@ -42,21 +42,21 @@ inline int32_t sum_of(const int8_t *x, int64_t n) {
     return sum;
 }
 
-// The lowest n bytes, 0 < n <= 16.
-inline void store_some(int8_t *to, int8x16_t v, int64_t n) {
-    if (n == 16) return vst1q_s8(to, v);
-    if (n & 8) {
-        vst1_s8(to, vget_low_s8(v));
-        to += 8;
-        v = vextq_s8(v, v, 8);
-    }
+// The lowest n bytes, 0 < n <= 8.
+inline void store_up_to_8(int8_t *to, int8x8_t v, int64_t n) {
+    if (n == 8) return vst1_s8(to, v);
+    uint64_t rest = vget_lane_u64(vreinterpret_u64_s8(v), 0);
     if (n & 4) {
-        const int32_t four = vgetq_lane_s32(vreinterpretq_s32_s8(v), 0);
-        __builtin_memcpy(to, &four, 4);
+        __builtin_memcpy(to, &rest, 4);
         to += 4;
-        v = vextq_s8(v, v, 4);
+        rest >>= 32;
     }
-    for (int64_t i = 0; i < (n & 3); ++i, v = vextq_s8(v, v, 1)) vst1q_lane_s8(to + i, v, 0);
+    if (n & 2) {
+        __builtin_memcpy(to, &rest, 2);
+        to += 2;
+        rest >>= 16;
+    }
+    if (n & 1) __builtin_memcpy(to, &rest, 1);
 }
 
 struct DenseRows {
@@ -122,11 +122,16 @@ struct Tile {
     bool exact;     // the second profile of fixedpoint.h
     Output output;
 
+    // Four channels from 4 v on.
     int32x4_t column(PanelColumn which, int64_t v) const { return vld1q_s32(columns + which * kPanelChannels + 4 * v); }
+    Rescale rescale(int64_t v) const { return {column(kMultiplier, v), column(kLeft, v), column(kRight, v)}; }
 };
 
-// Sums of one row to codes by the second profile, `first` and `n` being channels of the panel.
-inline void finish_exactly(const Tile &t, const int32_t *sums, int64_t row, int64_t first, int64_t n) {
+// Up to eight sums of one row, from the panel's channel `first` on, to codes by the second profile.
+__attribute__((noinline, unused)) void finish_exactly(const Tile &t, int64_t row, int64_t first, int64_t n, int32x4_t left, int32x4_t right) {
+    int32_t sums[8];
+    vst1q_s32(sums, left);
+    vst1q_s32(sums + 4, right);
     const int32_t zero_point = vgetq_lane_s32(t.output.zero_point, 0);
     const int32_t low = vgetq_lane_s8(t.output.low, 0), high = vgetq_lane_s8(t.output.high, 0);
     for (int64_t c = 0; c < n; ++c) {
@@ -191,16 +196,16 @@ inline void matmul(const ArmMatmul &s, const Rows &source, const zp_buffers *buf
 }
 
 template <class Multiply>
-inline void conv_2d(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end, int64_t step, int64_t tile_rows, Multiply multiply) {
+inline void conv_2d(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end, PanelOrder order, int64_t tile_rows, Multiply multiply) {
     const auto &p = *static_cast<const zp_conv_2d_params *>(params);
-    matmul(arm_matmul(p, step), ImageRows{static_cast<const int8_t *>(buffers->in[0]), p}, buffers, begin, end, tile_rows, multiply);
+    matmul(arm_matmul(p, order), ImageRows{static_cast<const int8_t *>(buffers->in[0]), p}, buffers, begin, end, tile_rows, multiply);
 }
 
 template <class Multiply>
-inline void fully_connected(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end, int64_t step, int64_t tile_rows,
+inline void fully_connected(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end, PanelOrder order, int64_t tile_rows,
                             Multiply multiply) {
     const auto &p = *static_cast<const zp_fully_connected_params *>(params);
-    matmul(arm_matmul(p, step), DenseRows{static_cast<const int8_t *>(buffers->in[0]), p.in_features}, buffers, begin, end, tile_rows, multiply);
+    matmul(arm_matmul(p, order), DenseRows{static_cast<const int8_t *>(buffers->in[0]), p.in_features}, buffers, begin, end, tile_rows, multiply);
 }
 
 }  // namespace
