@@ -10,23 +10,31 @@ namespace {
 constexpr int64_t kTileRows = 4;
 constexpr unsigned kTileChannels = 4;
 
-template <bool MINIMUM>
-inline int32x4_t sixteen_products(int32x4_t sum, int8x16_t x, int8x16_t w) {
-    const int16x8_t low = vmull_s8(vget_low_s8(x), vget_low_s8(w));
-    if (MINIMUM) return vpadalq_s16(vpadalq_s16(sum, low), vmull_high_s8(x, w));
-    return vpadalq_s16(sum, vmlal_high_s8(low, x, w));
+// One channel's sixteen k with every row: the rows' chains of three instructions side by side, for CPUs that run in order.
+template <unsigned ROWS, bool MINIMUM>
+inline void add_products(int32x4_t (&sum)[ROWS], const int8x16_t (&x)[ROWS], int8x16_t w) {
+    int16x8_t low[ROWS];
+#pragma GCC unroll 4
+    for (unsigned r = 0; r < ROWS; ++r) low[r] = vmull_s8(vget_low_s8(x[r]), vget_low_s8(w));
+#pragma GCC unroll 4
+    for (unsigned r = 0; r < ROWS; ++r) {
+        if (MINIMUM) sum[r] = vpadalq_s16(sum[r], vmull_high_s8(x[r], w));
+        else low[r] = vmlal_high_s8(low[r], x[r], w);
+    }
+#pragma GCC unroll 4
+    for (unsigned r = 0; r < ROWS; ++r) sum[r] = vpadalq_s16(sum[r], low[r]);
 }
 
 // `first`: channel of the panel. The result is sums[row] for four channels.
 template <unsigned ROWS, bool MINIMUM>
 inline void multiply_tile(const Tile &t, int64_t first, int32x4_t *sums) {
-    int32x4_t sum[ROWS][kTileChannels];
+    int32x4_t sum[kTileChannels][ROWS];
     const int8_t *x[ROWS];
 #pragma GCC unroll 4
     for (unsigned r = 0; r < ROWS; ++r) {
         x[r] = t.rows[r];
 #pragma GCC unroll 4
-        for (unsigned c = 0; c < kTileChannels; ++c) sum[r][c] = vdupq_n_s32(0);
+        for (unsigned c = 0; c < kTileChannels; ++c) sum[c][r] = vdupq_n_s32(0);
     }
     const int8_t *w = t.weights + first * t.depth;
     for (int64_t k = t.depth; k > 0; k -= 16, w += 64) {
@@ -37,15 +45,11 @@ inline void multiply_tile(const Tile &t, int64_t first, int32x4_t *sums) {
             x[r] += 16;
         }
 #pragma GCC unroll 4
-        for (unsigned c = 0; c < kTileChannels; ++c) {
-            const int8x16_t weights = vld1q_s8(w + 16 * c);
-#pragma GCC unroll 4
-            for (unsigned r = 0; r < ROWS; ++r) sum[r][c] = sixteen_products<MINIMUM>(sum[r][c], activations[r], weights);
-        }
+        for (unsigned c = 0; c < kTileChannels; ++c) add_products<ROWS, MINIMUM>(sum[c], activations, vld1q_s8(w + 16 * c));
     }
 #pragma GCC unroll 4
     for (unsigned r = 0; r < ROWS; ++r)
-        sums[r] = vpaddq_s32(vpaddq_s32(sum[r][0], sum[r][1]), vpaddq_s32(sum[r][2], sum[r][3]));
+        sums[r] = vpaddq_s32(vpaddq_s32(sum[0][r], sum[1][r]), vpaddq_s32(sum[2][r], sum[3][r]));
 }
 
 template <unsigned ROWS>
