@@ -1,5 +1,6 @@
 // Per output position the taps' addresses, then 16 channels at a time. No standard library here (see CMakeLists.txt).
 #include "../requantize_neon.h"
+#include "../short_neon.h"
 #include "depthwise_arm.h"
 
 namespace zp {
@@ -8,13 +9,6 @@ namespace {
 struct Sums {
     int32x4_t a, b, c, d;  // four channels each
 };
-
-inline int8x16_t load(const int8_t *from, int64_t n) {
-    if (n >= 16) return vld1q_s8(from);
-    int8_t some[16] = {};
-    for (int64_t i = 0; i < n; ++i) some[i] = from[i];
-    return vld1q_s8(some);
-}
 
 inline void add_pair(Sums &s, int8x16_t x0, int8x16_t x1, const int8_t *w) {
     const int8x16_t w0 = vld1q_s8(w), w1 = vld1q_s8(w + 16);
@@ -41,8 +35,8 @@ inline Sums sums_of(const int8_t *const *taps, int64_t even_taps, int64_t first,
     Sums s = {vld1q_s32(bias), vld1q_s32(bias + 4), vld1q_s32(bias + 8), vld1q_s32(bias + 12)};
     const uint8_t *w = block + kDepthwiseTableNeon;
     const auto add_two = [&](int64_t tap) {
-        const int8x16_t x0 = TAPS > 0 ? vld1q_s8(taps[tap] + first) : load(taps[tap] + first, width);
-        const int8x16_t x1 = TAPS > 0 ? vld1q_s8(taps[tap + 1] + first) : load(taps[tap + 1] + first, width);
+        const int8x16_t x0 = TAPS > 0 ? vld1q_s8(taps[tap] + first) : load_up_to_16(taps[tap] + first, width);
+        const int8x16_t x1 = TAPS > 0 ? vld1q_s8(taps[tap + 1] + first) : load_up_to_16(taps[tap + 1] + first, width);
         if (SHORTS) {
             add_tap(s, x0, reinterpret_cast<const int16_t *>(w) + 16 * tap);
             add_tap(s, x1, reinterpret_cast<const int16_t *>(w) + 16 * tap + 16);
@@ -77,13 +71,7 @@ void position(const DepthwiseNeon &s, const int8_t *const *taps, const uint8_t *
     for (int64_t b = 0; b < blocks; ++b, block += s.block_bytes()) {
         const int64_t first = s.first_channel(b);
         const int8x16_t codes = finish<ANY_SHIFT>(sums_of<TAPS, SHORTS>(taps, even_taps, first, block, s.channels), block, output);
-        if (TAPS > 0 || s.channels >= kDepthwiseBlockNeon) {
-            vst1q_s8(out + first, codes);
-        } else {
-            int8_t all[16];
-            vst1q_s8(all, codes);
-            for (int64_t i = 0; i < s.channels; ++i) out[i] = all[i];
-        }
+        store_up_to_16(out + first, codes, TAPS > 0 ? kDepthwiseBlockNeon : s.channels);
     }
 }
 
