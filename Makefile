@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SOURCES := pyproject.toml CMakeLists.txt $(shell find native -name '*.c' -o -name '*.cc' -o -name '*.h' -o -name '*.inc' -o -name CMakeLists.txt)
 
-.PHONY: demo test test-full lint types native-test native-test-emulated sanitize clean
+.PHONY: demo test test-full lint types native-test native-test-emulated native-test-arm sanitize clean
 
 demo: $(VENV)/.demo
 	$(BIN)/zeropoint demo
@@ -35,6 +35,19 @@ native-test-emulated: $(VENV)/.dev
 	  -DZP_EMULATE_AVX512=ON -DCMAKE_BUILD_TYPE=Release
 	$(BIN)/cmake --build build/emulated
 	$(BIN)/ctest --test-dir build/emulated --output-on-failure
+
+# The native library for 64-bit Arm, cross-built; its tests in emulation, on a CPU with the dot product and on one without.
+native-test-arm: $(VENV)/.dev
+	@missing=; \
+	command -v aarch64-linux-gnu-g++ >/dev/null || missing="$$missing g++-aarch64-linux-gnu"; \
+	command -v qemu-aarch64 >/dev/null || missing="$$missing qemu-user"; \
+	if [ -n "$$missing" ]; then echo "native-test-arm needs these Debian packages:$$missing (apt-get install$$missing)" >&2; exit 1; fi
+	$(BIN)/cmake -S . -B build/aarch64 -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DZP_PYTHON=OFF -DZP_TESTS=ON \
+	  -DCMAKE_TOOLCHAIN_FILE=native/cmake/aarch64-linux-gnu.cmake -DCMAKE_BUILD_TYPE=Release
+	$(BIN)/cmake --build build/aarch64
+	for cpu in max cortex-a53; do \
+	  QEMU_CPU=$$cpu $(BIN)/ctest --test-dir build/aarch64 -j 2 --output-on-failure || exit 1; \
+	done
 
 # The native tests once under AddressSanitizer + UBSan and once under ThreadSanitizer.
 sanitize: $(VENV)/.dev

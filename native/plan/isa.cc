@@ -8,6 +8,8 @@
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
 #define ZP_X86 1
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
 #endif
 
 namespace zp {
@@ -41,6 +43,15 @@ std::uint32_t detect_cpu_features() {
     // A build for tests, whose kernels for these sets are made of AVX2 (kernels/avx512.h).
     if (found & kAvx2) found |= kAvx512 | kAvx512Vnni | kAvxVnni;
 #endif
+#elif defined(__aarch64__) && defined(__linux__)
+    // Bits 1 (ASIMD) and 20 (ASIMDDP) of the kernel's list; its header is older than the second on some systems.
+    const unsigned long capabilities = getauxval(AT_HWCAP);
+    if ((capabilities >> 1) & 1u) found |= kNeon;
+    if ((found & kNeon) && ((capabilities >> 20) & 1u)) found |= kNeonDot;
+#elif defined(__aarch64__) && defined(__APPLE__)
+    found = kNeon | kNeonDot;  // every Apple CPU that runs macOS has both
+#elif defined(__aarch64__)
+    found = kNeon;  // part of the architecture; whether sdot exists, this system was not taught to say
 #endif
     return found;
 }

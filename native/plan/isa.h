@@ -22,7 +22,8 @@ enum CpuFeature : std::uint32_t {
     kNeonDot = 1u << 5,     // sdot, udot
 };
 
-// What cpuid and xgetbv say: a bit is set only where the operating system saves the registers too.
+// On x86 what cpuid and xgetbv say: a bit is set only where the operating system saves the registers too. On 64-bit Arm
+// what the operating system says.
 std::uint32_t detect_cpu_features();
 
 const char *isa_name(Isa isa);

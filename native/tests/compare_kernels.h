@@ -22,12 +22,21 @@ using zp_test::Random;
 namespace {
 
 long compared_bytes = 0, compared_cases = 0, changing_cases = 0;
+std::map<zp::Isa, long> compared_by_isa;
 std::map<std::string, long> cases_of_record;
 
 inline std::vector<std::int8_t> bytes(Random &random, std::int64_t n) {
     std::vector<std::int8_t> out(static_cast<std::size_t>(n));
     const bool extremes = random.between(0, 5) == 0;
     for (auto &b : out) b = static_cast<std::int8_t>(extremes ? (random.next() & 1 ? 127 : -128) : random.between(-128, 127));
+    return out;
+}
+
+// Here and there as symmetric weights are, without -128: kernels take them by other ways.
+inline std::vector<std::int8_t> weights(Random &random, std::int64_t n) {
+    std::vector<std::int8_t> out = bytes(random, n);
+    if (random.between(0, 1))
+        for (auto &b : out) b = b == -128 ? std::int8_t{-127} : b;
     return out;
 }
 
@@ -131,6 +140,7 @@ inline void compare(const std::string &op, const void *params, const std::vector
             }
         compared_bytes += static_cast<long>(size);
         ++compared_cases;
+        ++compared_by_isa[record.isa];
         ++cases_of_record[record.name];
     }
 }

@@ -33,7 +33,7 @@ REAL = re.compile(rf"^(?:{SCALAR_OR_PACKED}|{FUSED}|{COMPARED}|{CONVERTED}|{X87}
 def libraries() -> list[Path]:
     """The libraries of the build that was last made, newest first."""
     found = sorted(ROOT.glob("build/*/native/libzp_engine.a"), key=lambda p: -p.stat().st_mtime)
-    return [path for path in found if not re.search("san|emulated", path.parent.parent.name)]
+    return [path for path in found if not re.search("san|emulated|aarch64", path.parent.parent.name)]
 
 
 @cache
