@@ -1,7 +1,6 @@
 // The fast kernels for x86-64, a line each.
 #include "add/add.h"
-#include "depthwise_conv_2d/depthwise_conv_2d.h"
-#include "depthwise_conv_2d/pairs.h"
+#include "depthwise_conv_2d/quads.h"
 #include "matmul/matmul.h"
 #include "mul/mul.h"
 #include "pool_2d/pool_2d.h"
@@ -19,8 +18,8 @@ void add_x86_records(std::vector<KernelRecord> &r) {
                  zp_fully_connected_matmul_accepts, zp_fully_connected_matmul_packed_bytes, zp_fully_connected_matmul_pack,
                  zp_fully_connected_matmul_scratch_bytes, zp_fully_connected_matmul_units});
     r.push_back({"depthwise_conv_2d", "s8", Isa::avx512vnni, "depthwise_conv_2d_s8_avx512vnni", zp_depthwise_conv_2d_s8_avx512vnni,
-                 zp_depthwise_conv_2d_accepts, zp_depthwise_conv_2d_packed_bytes, zp_depthwise_conv_2d_pack,
-                 zp_depthwise_conv_2d_scratch_bytes, nullptr});
+                 zp_depthwise_conv_2d_pairs_accepts, zp_depthwise_conv_2d_quads_packed_bytes, zp_depthwise_conv_2d_quads_pack,
+                 zp_depthwise_conv_2d_quads_scratch_bytes, zp_depthwise_conv_2d_pairs_units});
     r.push_back({"depthwise_conv_2d", "s8", Isa::avx2, "depthwise_conv_2d_s8_avx2", zp_depthwise_conv_2d_s8_avx2,
                  zp_depthwise_conv_2d_pairs_accepts, zp_depthwise_conv_2d_pairs_packed_bytes, zp_depthwise_conv_2d_pairs_pack,
                  zp_depthwise_conv_2d_pairs_scratch_bytes, zp_depthwise_conv_2d_pairs_units});

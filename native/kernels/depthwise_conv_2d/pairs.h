@@ -77,6 +77,11 @@ constexpr int64_t kDepthwiseStripBytes = 16 << 10;
 // One output needs this many; where that alone is more than the limit, the kernel does not take the shape.
 constexpr int64_t kDepthwiseStripLimit = 256 << 10;
 
+// For packing. Whether a channel is inside the bounds, and its constant K.
+bool depthwise_within_bounds(const zp_depthwise_conv_2d_params &p, const int8_t *weights, const int32_t *bias, int64_t channel);
+int64_t depthwise_constant(const zp_depthwise_conv_2d_params &p, int64_t channel);
+inline int64_t depthwise_span(const zp_depthwise_conv_2d_params &p) { return int64_t{p.kernel_w - 1} * p.dilation_w + 1; }
+
 bool zp_depthwise_conv_2d_pairs_accepts(const void *params);
 size_t zp_depthwise_conv_2d_pairs_packed_bytes(const void *params);
 void zp_depthwise_conv_2d_pairs_pack(const void *params, const void *const *inputs, void *packed);
