@@ -112,23 +112,18 @@ inline void store_columns(const __m256i *y, const Block &block, int8_t *out) {
     }
 }
 
-// A block outside the bounds of pairs.h, unscaled accumulators in order: the law itself, channel by channel.
-template <int T>
-inline void store_generally(const __m256i *sums, const Block &block, int8_t *out) {
+// A block outside the bounds of pairs.h, unscaled accumulators in order: the law itself, channel by channel. Out of the tiles' way.
+__attribute__((noinline)) void store_generally(const int32_t *sums, int columns, const Block &block, int8_t *out) {
     const zp_depthwise_conv_2d_params &p = *block.params;
-#pragma GCC unroll 4
-    for (int t = 0; t < T; ++t) {
-        alignas(32) int32_t sum[8];
-        store256(sum, sums[t]);
+    for (int t = 0; t < columns; ++t, sums += 8, out += block.pixel_pitch)
         for (int64_t c = 0; c < block.channels; ++c)
-            out[t * block.pixel_pitch + c] = zp_requantize(sum[c], p.multiplier[block.first_channel + c], p.shift[block.first_channel + c],
-                                                           p.output_zero_point, p.clamp_min, p.clamp_max);
-    }
+            out[c] = zp_requantize(sums[c], p.multiplier[block.first_channel + c], p.shift[block.first_channel + c], p.output_zero_point,
+                                   p.clamp_min, p.clamp_max);
 }
 
 // T output columns of one or two rows. PAIRS: pairs.h's `pairs`, 0 where only run time knows; LAG and ROWS: likewise.
 template <int PAIRS, int ROWS, int LAG, int T>
-inline void tile(const Block &block, const uint8_t *columns, int8_t *out) {
+__attribute__((always_inline)) inline void tile(const Block &block, const uint8_t *columns, int8_t *out) {
     const int64_t pairs = PAIRS > 0 ? PAIRS : block.pairs;
     __m256i a[static_cast<size_t>(T)], b[static_cast<size_t>(T)];
 #pragma GCC unroll 4
@@ -150,8 +145,15 @@ inline void tile(const Block &block, const uint8_t *columns, int8_t *out) {
         }
     }
     if (__builtin_expect(block.epilogue->general, 0)) {
-        store_generally<T>(a, block, out);
-        if (ROWS == 2) store_generally<T>(b, block, out + block.row_pitch);
+        alignas(32) int32_t sums[static_cast<size_t>(8 * T)];
+#pragma GCC unroll 4
+        for (int t = 0; t < T; ++t) store256(sums + 8 * t, a[t]);
+        store_generally(sums, T, block, out);
+        if (ROWS == 2) {
+#pragma GCC unroll 4
+            for (int t = 0; t < T; ++t) store256(sums + 8 * t, b[t]);
+            store_generally(sums, T, block, out + block.row_pitch);
+        }
         return;
     }
 #pragma GCC unroll 4
