@@ -8,9 +8,9 @@
 // With stride 2, pairs (0,1) (2,3) (4,5): A reads the first two, B the last two, with the same weights (w0,w1) (w2,0).
 // Elsewhere (stride 3 and more, dilated rows) one output row at a time, its own taps in pairs.
 //
-// With the input's zero point unfolded (S4), sum (x - Zx)(w - Zw) = sum x (w - Zw) - Zx sum (w - Zw): the second term is in the
-// bias, and padding reads x = Zx, so that the identity holds there too. x enters as the int8 it is; channels beyond the
-// last are zero weights. With a depth multiplier, widening repeats the input's channels.
+// x enters as x + 128 (a flipped top bit), and with the input's zero point unfolded (S4) sum (x - Zx)(w - Zw) =
+// sum (x + 128)(w - Zw) - (128 + Zx) sum (w - Zw): the second term is in the bias, and padding reads x = Zx, so that the identity
+// holds there too. Channels beyond the last are zero weights. With a depth multiplier, widening repeats the input's channels.
 //
 // Requantization (S6) in nine instructions for eight values. Let a = accumulator * 2^left, 2^-right the right shift, m the
 // multiplier. fixedpoint.h computes h = floor((2 a m + 2^31) / 2^32), then floor((h + half - [h < 0]) / 2^right), half =

@@ -91,7 +91,7 @@ void zp_depthwise_conv_2d_pairs_pack(const void *params, const void *const *inpu
                 }
             }
             const uint32_t folded = (bias ? static_cast<uint32_t>(bias[first + c]) : 0u) * static_cast<uint32_t>(scale) -
-                                    static_cast<uint32_t>(p.input_zero_point) * sum;
+                                    (128u + static_cast<uint32_t>(p.input_zero_point)) * sum;
             memcpy(&epilogue.bias[c], &folded, 4);
             if (epilogue.general) continue;
             const int64_t shuffled = (c & 4) | (c & 1) << 1 | (c & 2) >> 1;

@@ -28,18 +28,26 @@ struct InputRow {
     int64_t step;
 };
 
+// Eight channels of two rows, interleaved bytes in both lanes, to int16 x + 128: four channels in each lane. (Two shuffles and a
+// flip of the top bit: widening one register into another, across the lanes, takes longer.)
+inline __m256i widened(__m256i bytes) {
+    const __m256i places = _mm256_setr_epi8(0, -1, 1, -1, 2, -1, 3, -1, 4, -1, 5, -1, 6, -1, 7, -1,  //
+                                            8, -1, 9, -1, 10, -1, 11, -1, 12, -1, 13, -1, 14, -1, 15, -1);
+    return _mm256_shuffle_epi8(_mm256_xor_si256(bytes, _mm256_set1_epi8(-128)), places);
+}
+
 // 16 channels of two rows into two blocks, 8 into one. `apart` is the distance of columns in the strip, `block` of blocks.
 inline void widen_16(InputRow a, InputRow b, int64_t columns, uint8_t *to, int64_t apart, int64_t block) {
     for (int64_t j = 0; j < columns; ++j, a.at += a.step, b.at += b.step, to += apart) {
-        const __m128i u = load128(a.at), v = load128(b.at);
-        store256(to, _mm256_cvtepi8_epi16(_mm_unpacklo_epi8(u, v)));
-        store256(to + block, _mm256_cvtepi8_epi16(_mm_unpackhi_epi8(u, v)));
+        const __m256i u = _mm256_broadcastsi128_si256(load128(a.at)), v = _mm256_broadcastsi128_si256(load128(b.at));
+        store256(to, widened(_mm256_unpacklo_epi8(u, v)));
+        store256(to + block, widened(_mm256_unpackhi_epi8(u, v)));
     }
 }
 
 inline void widen_8(InputRow a, InputRow b, int64_t columns, uint8_t *to, int64_t apart) {
     for (int64_t j = 0; j < columns; ++j, a.at += a.step, b.at += b.step, to += apart)
-        store256(to, _mm256_cvtepi8_epi16(_mm_unpacklo_epi8(load64(a.at), load64(b.at))));
+        store256(to, widened(_mm256_unpacklo_epi8(_mm256_broadcastq_epi64(load64(a.at)), _mm256_broadcastq_epi64(load64(b.at)))));
 }
 
 // Eight bytes, those at and beyond `end` as zero.
@@ -56,7 +64,7 @@ inline void widen_shuffled(InputRow a, InputRow b, const int8_t *a_end, const in
                            int64_t apart) {
     for (int64_t j = 0; j < columns; ++j, a.at += a.step, b.at += b.step, to += apart) {
         const __m128i u = _mm_shuffle_epi8(load64_before(a.at, a_end), order), v = _mm_shuffle_epi8(load64_before(b.at, b_end), order);
-        store256(to, _mm256_cvtepi8_epi16(_mm_unpacklo_epi8(u, v)));
+        store256(to, widened(_mm256_broadcastsi128_si256(_mm_unpacklo_epi8(u, v))));
     }
 }
 
@@ -205,7 +213,7 @@ inline void widen_pair(const zp_depthwise_conv_2d_params &p, const DepthwisePair
         row[half] = exists ? InputRow{image.at + (ih * p.in_w + iw0 + left) * p.in_c, p.in_c} : InputRow{image.zero, 0};
         end[half] = exists ? image.end : image.zero_end;
     }
-    const __m256i zero_points = _mm256_set1_epi16(static_cast<int16_t>(p.input_zero_point));
+    const __m256i zero_points = _mm256_set1_epi16(static_cast<int16_t>(p.input_zero_point + 128));
     for (int64_t k = 0; k < blocks;) {
         uint8_t *at = to + k * block_bytes + i * 32;
         const int64_t c = (first_block + k) * 8;
