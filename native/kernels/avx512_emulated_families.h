@@ -367,6 +367,9 @@ ZP_UNUSED __m512i _mm512_shuffle_epi8(__m512i a, __m512i b) {
     for (int i = 0; i < 64; ++i) r.lane[i] = at.lane[i] & 0x80 ? uint8_t{0} : x.lane[i / 16 * 16 + (at.lane[i] & 15)];
     return r.vector();
 }
+ZP_UNUSED __m512i _mm512_mask_shuffle_epi8(__m512i rest, __mmask64 k, __m512i a, __m512i b) {
+    return _mm512_mask_mov_epi8(rest, k, _mm512_shuffle_epi8(a, b));
+}
 
 // Selections anywhere, by a vector of places.
 template <class T>

@@ -1,8 +1,7 @@
 // The fast kernels for x86-64, a line each.
 #include "add/add.h"
 #include "concatenation/concatenation.h"
-#include "depthwise_conv_2d/depthwise_conv_2d.h"
-#include "depthwise_conv_2d/pairs.h"
+#include "depthwise_conv_2d/quads.h"
 #include "matmul/matmul.h"
 #include "mul/mul.h"
 #include "pad/pad.h"
@@ -29,8 +28,8 @@ void add_x86_records(std::vector<KernelRecord> &r) {
     ZP_MATMUL(fully_connected, avx512vnni)
 #undef ZP_MATMUL
     r.push_back({"depthwise_conv_2d", "s8", Isa::avx512vnni, "depthwise_conv_2d_s8_avx512vnni", zp_depthwise_conv_2d_s8_avx512vnni,
-                 zp_depthwise_conv_2d_accepts, zp_depthwise_conv_2d_packed_bytes, zp_depthwise_conv_2d_pack,
-                 zp_depthwise_conv_2d_scratch_bytes, nullptr});
+                 zp_depthwise_conv_2d_pairs_accepts, zp_depthwise_conv_2d_quads_packed_bytes, zp_depthwise_conv_2d_quads_pack,
+                 zp_depthwise_conv_2d_quads_scratch_bytes, zp_depthwise_conv_2d_pairs_units});
     r.push_back({"depthwise_conv_2d", "s8", Isa::avx2, "depthwise_conv_2d_s8_avx2", zp_depthwise_conv_2d_s8_avx2,
                  zp_depthwise_conv_2d_pairs_accepts, zp_depthwise_conv_2d_pairs_packed_bytes, zp_depthwise_conv_2d_pairs_pack,
                  zp_depthwise_conv_2d_pairs_scratch_bytes, zp_depthwise_conv_2d_pairs_units});

@@ -14,7 +14,7 @@ struct MultiplyAdd {
 namespace zp {
 
 void zp_depthwise_conv_2d_s8_avxvnni(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end) {
-    depthwise_units(params, buffers, begin, end);
+    depthwise_units(params, buffers, begin, end, zp_depthwise_rows_avxvnni);
 }
 
 void zp_depthwise_rows_avxvnni(const zp_depthwise_conv_2d_params &p, const uint8_t *packed, const int8_t *x, int64_t n, int64_t oh0, int64_t oh1,

@@ -8,9 +8,9 @@
 // With stride 2, pairs (0,1) (2,3) (4,5): A reads the first two, B the last two, with the same weights (w0,w1) (w2,0).
 // Elsewhere (stride 3 and more, dilated rows) one output row at a time, its own taps in pairs.
 //
-// With the input's zero point unfolded (S4), sum (x - Zx)(w - Zw) = sum x (w - Zw) - Zx sum (w - Zw): the second term is in the
-// bias, and padding reads x = Zx, so that the identity holds there too. x enters as the int8 it is; channels beyond the
-// last are zero weights. With a depth multiplier, widening repeats the input's channels.
+// x enters as x + 128 (a flipped top bit), and with the input's zero point unfolded (S4) sum (x - Zx)(w - Zw) =
+// sum (x + 128)(w - Zw) - (128 + Zx) sum (w - Zw): the second term is in the bias, and padding reads x = Zx, so that the identity
+// holds there too. Channels beyond the last are zero weights. With a depth multiplier, widening repeats the input's channels.
 //
 // Requantization (S6) in nine instructions for eight values. Let a = accumulator * 2^left, 2^-right the right shift, m the
 // multiplier. fixedpoint.h computes h = floor((2 a m + 2^31) / 2^32), then floor((h + half - [h < 0]) / 2^right), half =
@@ -76,6 +76,11 @@ inline DepthwisePairs depthwise_pairs(const zp_depthwise_conv_2d_params &p) {
 constexpr int64_t kDepthwiseStripBytes = 16 << 10;
 // One output needs this many; where that alone is more than the limit, the kernel does not take the shape.
 constexpr int64_t kDepthwiseStripLimit = 256 << 10;
+
+// For packing. Whether a channel is inside the bounds, and its constant K.
+bool depthwise_within_bounds(const zp_depthwise_conv_2d_params &p, const int8_t *weights, const int32_t *bias, int64_t channel);
+int64_t depthwise_constant(const zp_depthwise_conv_2d_params &p, int64_t channel);
+inline int64_t depthwise_span(const zp_depthwise_conv_2d_params &p) { return int64_t{p.kernel_w - 1} * p.dilation_w + 1; }
 
 bool zp_depthwise_conv_2d_pairs_accepts(const void *params);
 size_t zp_depthwise_conv_2d_pairs_packed_bytes(const void *params);

@@ -28,18 +28,26 @@ struct InputRow {
     int64_t step;
 };
 
+// Eight channels of two rows, interleaved bytes in both lanes, to int16 x + 128: four channels in each lane. (Two shuffles and a
+// flip of the top bit: widening one register into another, across the lanes, takes longer.)
+inline __m256i widened(__m256i bytes) {
+    const __m256i places = _mm256_setr_epi8(0, -1, 1, -1, 2, -1, 3, -1, 4, -1, 5, -1, 6, -1, 7, -1,  //
+                                            8, -1, 9, -1, 10, -1, 11, -1, 12, -1, 13, -1, 14, -1, 15, -1);
+    return _mm256_shuffle_epi8(_mm256_xor_si256(bytes, _mm256_set1_epi8(-128)), places);
+}
+
 // 16 channels of two rows into two blocks, 8 into one. `apart` is the distance of columns in the strip, `block` of blocks.
 inline void widen_16(InputRow a, InputRow b, int64_t columns, uint8_t *to, int64_t apart, int64_t block) {
     for (int64_t j = 0; j < columns; ++j, a.at += a.step, b.at += b.step, to += apart) {
-        const __m128i u = load128(a.at), v = load128(b.at);
-        store256(to, _mm256_cvtepi8_epi16(_mm_unpacklo_epi8(u, v)));
-        store256(to + block, _mm256_cvtepi8_epi16(_mm_unpackhi_epi8(u, v)));
+        const __m256i u = _mm256_broadcastsi128_si256(load128(a.at)), v = _mm256_broadcastsi128_si256(load128(b.at));
+        store256(to, widened(_mm256_unpacklo_epi8(u, v)));
+        store256(to + block, widened(_mm256_unpackhi_epi8(u, v)));
     }
 }
 
 inline void widen_8(InputRow a, InputRow b, int64_t columns, uint8_t *to, int64_t apart) {
     for (int64_t j = 0; j < columns; ++j, a.at += a.step, b.at += b.step, to += apart)
-        store256(to, _mm256_cvtepi8_epi16(_mm_unpacklo_epi8(load64(a.at), load64(b.at))));
+        store256(to, widened(_mm256_unpacklo_epi8(_mm256_broadcastq_epi64(load64(a.at)), _mm256_broadcastq_epi64(load64(b.at)))));
 }
 
 // Eight bytes, those at and beyond `end` as zero.
@@ -56,7 +64,7 @@ inline void widen_shuffled(InputRow a, InputRow b, const int8_t *a_end, const in
                            int64_t apart) {
     for (int64_t j = 0; j < columns; ++j, a.at += a.step, b.at += b.step, to += apart) {
         const __m128i u = _mm_shuffle_epi8(load64_before(a.at, a_end), order), v = _mm_shuffle_epi8(load64_before(b.at, b_end), order);
-        store256(to, _mm256_cvtepi8_epi16(_mm_unpacklo_epi8(u, v)));
+        store256(to, widened(_mm256_broadcastsi128_si256(_mm_unpacklo_epi8(u, v))));
     }
 }
 
@@ -112,23 +120,18 @@ inline void store_columns(const __m256i *y, const Block &block, int8_t *out) {
     }
 }
 
-// A block outside the bounds of pairs.h, unscaled accumulators in order: the law itself, channel by channel.
-template <int T>
-inline void store_generally(const __m256i *sums, const Block &block, int8_t *out) {
+// A block outside the bounds of pairs.h, unscaled accumulators in order: the law itself, channel by channel. Out of the tiles' way.
+__attribute__((noinline)) void store_generally(const int32_t *sums, int columns, const Block &block, int8_t *out) {
     const zp_depthwise_conv_2d_params &p = *block.params;
-#pragma GCC unroll 4
-    for (int t = 0; t < T; ++t) {
-        alignas(32) int32_t sum[8];
-        store256(sum, sums[t]);
+    for (int t = 0; t < columns; ++t, sums += 8, out += block.pixel_pitch)
         for (int64_t c = 0; c < block.channels; ++c)
-            out[t * block.pixel_pitch + c] = zp_requantize(sum[c], p.multiplier[block.first_channel + c], p.shift[block.first_channel + c],
-                                                           p.output_zero_point, p.clamp_min, p.clamp_max);
-    }
+            out[c] = zp_requantize(sums[c], p.multiplier[block.first_channel + c], p.shift[block.first_channel + c], p.output_zero_point,
+                                   p.clamp_min, p.clamp_max);
 }
 
 // T output columns of one or two rows. PAIRS: pairs.h's `pairs`, 0 where only run time knows; LAG and ROWS: likewise.
 template <int PAIRS, int ROWS, int LAG, int T>
-inline void tile(const Block &block, const uint8_t *columns, int8_t *out) {
+__attribute__((always_inline)) inline void tile(const Block &block, const uint8_t *columns, int8_t *out) {
     const int64_t pairs = PAIRS > 0 ? PAIRS : block.pairs;
     __m256i a[static_cast<size_t>(T)], b[static_cast<size_t>(T)];
 #pragma GCC unroll 4
@@ -150,8 +153,15 @@ inline void tile(const Block &block, const uint8_t *columns, int8_t *out) {
         }
     }
     if (__builtin_expect(block.epilogue->general, 0)) {
-        store_generally<T>(a, block, out);
-        if (ROWS == 2) store_generally<T>(b, block, out + block.row_pitch);
+        alignas(32) int32_t sums[static_cast<size_t>(8 * T)];
+#pragma GCC unroll 4
+        for (int t = 0; t < T; ++t) store256(sums + 8 * t, a[t]);
+        store_generally(sums, T, block, out);
+        if (ROWS == 2) {
+#pragma GCC unroll 4
+            for (int t = 0; t < T; ++t) store256(sums + 8 * t, b[t]);
+            store_generally(sums, T, block, out + block.row_pitch);
+        }
         return;
     }
 #pragma GCC unroll 4
@@ -203,7 +213,7 @@ inline void widen_pair(const zp_depthwise_conv_2d_params &p, const DepthwisePair
         row[half] = exists ? InputRow{image.at + (ih * p.in_w + iw0 + left) * p.in_c, p.in_c} : InputRow{image.zero, 0};
         end[half] = exists ? image.end : image.zero_end;
     }
-    const __m256i zero_points = _mm256_set1_epi16(static_cast<int16_t>(p.input_zero_point));
+    const __m256i zero_points = _mm256_set1_epi16(static_cast<int16_t>(p.input_zero_point + 128));
     for (int64_t k = 0; k < blocks;) {
         uint8_t *at = to + k * block_bytes + i * 32;
         const int64_t c = (first_block + k) * 8;
@@ -297,7 +307,9 @@ inline void depthwise_rows(const zp_depthwise_conv_2d_params &p, const uint8_t *
     }
 }
 
-inline void depthwise_units(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end) {
+// Work units: `rows` output rows of one image each, handed on as far as they are neighbours.
+template <class Rows>
+inline void depthwise_units(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end, Rows compute) {
     const auto &p = *static_cast<const zp_depthwise_conv_2d_params *>(params);
     const int64_t rows = depthwise_pairs(p).rows, units = (p.out_h + rows - 1) / rows;
     const int64_t pixel = p.out_c, row = p.out_w * pixel;
@@ -305,8 +317,8 @@ inline void depthwise_units(const void *params, const zp_buffers *buffers, int32
         const int64_t n = unit / units, first = unit % units;
         const int64_t last = first + end - unit < units ? first + end - unit : units;
         const int64_t oh1 = last * rows < p.out_h ? last * rows : p.out_h;
-        depthwise_rows(p, static_cast<const uint8_t *>(buffers->in[1]), static_cast<const int8_t *>(buffers->in[0]), n, first * rows, oh1, 0,
-                       p.out_c, static_cast<int8_t *>(buffers->out[0]) + (n * p.out_h + first * rows) * row, row, pixel, buffers->scratch);
+        compute(p, static_cast<const uint8_t *>(buffers->in[1]), static_cast<const int8_t *>(buffers->in[0]), n, first * rows, oh1, 0, pixel,
+                static_cast<int8_t *>(buffers->out[0]) + (n * p.out_h + first * rows) * row, row, pixel, buffers->scratch);
         unit += last - first;
     }
 }
