@@ -42,9 +42,10 @@ def zeropoint(path: str) -> dict[str, Any]:
 
     start = time.perf_counter()
     import zeropoint as zp
-    from zeropoint.engine.session import Session
+    from zeropoint.engine.session import Session, isas
     from zeropoint.formats import load
 
+    isas()  # the compiled engine
     imported = time.perf_counter()
     graph = load(path)
     loaded = time.perf_counter()

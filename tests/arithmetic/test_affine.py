@@ -141,6 +141,25 @@ def test_quantize_refuses_what_has_no_code() -> None:
     assert quantize([-math.inf, math.inf], p).tolist() == [0, 255]
 
 
+def test_activation_bounds_are_float32_quotients_rounded_half_away() -> None:
+    """Against the same in NumPy's float32, over ordinary scales, the ends of the format and exact halves."""
+    rng = np.random.default_rng(12)
+    scales = [*np.float32(10 ** rng.uniform(-9, 3, 2000)), *(np.float32(6 / (k + 0.5)) for k in range(300))]
+    scales += [np.float32(v) for v in (1e-45, 1e-38, 3.4e38, 2.0**-20, 4.0, 12.0, 12.000001, 11.999999)]
+    compared = 0
+    for scale in scales:
+        with np.errstate(over="ignore"):
+            quotient = float(round_half_away(np.float32(6.0) / scale))
+        high = int(min(quotient, 2.0**31 - 1))
+        assert activation_range("RELU6", (float(scale), 0), "int32") == (0, high), scale
+        low, top = activation_range("RELU_N1_TO_1", (float(scale), 0), "int32")
+        with np.errstate(over="ignore"):
+            one = min(float(round_half_away(np.float32(1.0) / scale)), 2.0**31)
+        assert (low, top) == (max(int(-one), -(2**31)), min(int(one), 2**31 - 1)), scale
+        compared += 1
+    assert compared > 2300
+
+
 def test_activation_range_is_the_clamp() -> None:
     assert activation_range("NONE", (0.1, 3), "uint8") == (0, 255)
     assert activation_range("RELU", (0.1, -100), "int8") == (-100, 127)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
@@ -19,6 +20,7 @@ from zeropoint.arithmetic import (
     saturating_rounding_doubling_high_mul,
     softmax_params,
 )
+from zeropoint.arithmetic.exact import exact_multiplier, exact_multipliers
 from zeropoint.errors import QuantizationError
 
 LOW, HIGH = -(2**31), 2**31 - 1
@@ -125,13 +127,45 @@ def test_multipliers_out_of_reach_are_refused(m: float) -> None:
         quantize_multiplier(m)
 
 
+def many_factors() -> np.ndarray:
+    """Factors over all exponents, the edges of both rounding and range, and both signs where they are allowed."""
+    rng = np.random.default_rng(3)
+    spread = np.ldexp(rng.uniform(0.5, 1, 5000), rng.integers(-60, 31, 5000))
+    below_one = 1 - 2.0 ** -np.arange(20.0, 54)  # mantissas that round up to one, or just not
+    edges = [0.0, 5e-324, 1e-310, 2.0**-32, 2.0**-33, np.nextafter(2.0**-32, 0), 2.0**31 - 1, 0.5, 1.0, 3.0]
+    return np.concatenate([spread, below_one, below_one * 2.0**-31, below_one * 2.0**30, edges])
+
+
 def test_vector_form_equals_scalar_form() -> None:
-    m = np.exp(np.random.default_rng(3).uniform(-25, 15, (7, 11)))
+    positive = many_factors()
+    m = np.concatenate([positive, -positive]).reshape(2, -1)
     multiplier, shift = quantize_multipliers(m)
     assert multiplier.shape == shift.shape == m.shape
     assert multiplier.dtype == shift.dtype == np.int32
     pairs = [quantize_multiplier(v) for v in m.ravel().tolist()]
     assert list(zip(multiplier.ravel().tolist(), shift.ravel().tolist(), strict=True)) == pairs
+    assert len(pairs) > 10_000
+
+
+def test_exact_vector_form_equals_scalar_form() -> None:
+    m = many_factors()
+    found = exact_multipliers(m)
+    assert all(part.dtype == np.int32 and part.shape == m.shape for part in found)
+    assert list(zip(*(part.tolist() for part in found), strict=True)) == [exact_multiplier(v) for v in m.tolist()]
+
+
+@pytest.mark.parametrize(
+    ("scalar", "vector"), [(quantize_multiplier, quantize_multipliers), (exact_multiplier, exact_multipliers)]
+)
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf, 2.0**31, 1e300, -(2.0**31), 5e-324 - 1e300])
+def test_the_vector_form_refuses_the_first_factor_that_the_scalar_form_refuses(
+    scalar: Callable[[float], object], vector: Callable[[object], object], wrong: float
+) -> None:
+    with pytest.raises(QuantizationError) as alone:
+        scalar(wrong)
+    with pytest.raises(QuantizationError) as among:
+        vector([0.25, wrong, 0.5, math.nan])
+    assert str(among.value) == str(alone.value)
 
 
 def test_requantize_per_channel_is_the_scalar_law_and_clamps() -> None:

@@ -114,6 +114,14 @@ def _vtable(data: bytes) -> int:
     return _root(data) - int(struct.unpack_from("<i", data, _root(data))[0])
 
 
+def overlapping_fields() -> bytes:
+    """The model's list of subgraphs ends in the middle of its version."""
+    data = bytearray(encoded(sound_model()))
+    version = struct.unpack_from("<H", data, _vtable(bytes(data)) + 4)[0]
+    struct.pack_into("<H", data, _vtable(bytes(data)) + 8, version - 2)
+    return bytes(data)
+
+
 def shared_tables(count: int = 400) -> bytes:
     """``count`` signatures that are all one, whose ``count`` inputs are all one: small, but quadratic to unfold."""
     b = flatbuffers.Builder()
@@ -176,6 +184,7 @@ CASES: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "vtable_odd": (overwritten(_vtable, "<H", 7), "FormatError", "vtable"),
     "vtable_empty": (overwritten(_vtable, "<H", 0), "FormatError", "vtable"),
     "table_too_long": (overwritten(lambda d: _vtable(d) + 2, "<H", 65535), "FormatError", "past the end"),
+    "fields_overlap": (overlapping_fields, "FormatError", "inside another one"),
     "field_outside_table": (overwritten(lambda d: _vtable(d) + 8, "<H", 60000), "FormatError", "subgraphs"),
     "huge_vector_of_tables": (
         overwritten(lambda d: target(d, *_T), "<I", 2**32 - 1),
