@@ -15,6 +15,10 @@
 namespace zp {
 namespace {
 
+// Sums modulo 2^32. (In C++ a signed vector that overflows is undefined, whatever the instruction does.)
+inline int32x4_t plus(int32x4_t a, int32x4_t b) { return vreinterpretq_s32_u32(vaddq_u32(vreinterpretq_u32_s32(a), vreinterpretq_u32_s32(b))); }
+inline int32x4_t minus(int32x4_t a, int32x4_t b) { return vreinterpretq_s32_u32(vsubq_u32(vreinterpretq_u32_s32(a), vreinterpretq_u32_s32(b))); }
+
 // (multiplier, shift) of four channels, the shift split by sign: left >= 0, right <= 0, one of them 0.
 struct Rescale {
     int32x4_t multiplier, left, right;
@@ -55,8 +59,8 @@ inline int8x16_t narrowed(int16x8_t a, int16x8_t b) { return vqmovn_high_s16(vqm
 inline int16x8_t narrowed(int32x4_t a, int32x4_t b) { return vqmovn_high_s32(vqmovn_s32(a), b); }
 
 inline int8x16_t codes_of(int32x4_t a, int32x4_t b, int32x4_t c, int32x4_t d, const Output &o) {
-    return clamped(narrowed(narrowed(vaddq_s32(a, o.zero_point), vaddq_s32(b, o.zero_point)),
-                            narrowed(vaddq_s32(c, o.zero_point), vaddq_s32(d, o.zero_point))), o);
+    return clamped(narrowed(narrowed(plus(a, o.zero_point), plus(b, o.zero_point)),
+                            narrowed(plus(c, o.zero_point), plus(d, o.zero_point))), o);
 }
 
 // The same for sums of at most 2^30 in size, which the zero point cannot make overflow: it may come after the first narrowing.

@@ -62,7 +62,7 @@ __attribute__((noinline)) void multiply_rows(const Tile &t) {
         else multiply_tile<ROWS, false>(t, first, y);
         const int32x4_t bias = t.column(kBias, v);
 #pragma GCC unroll 4
-        for (unsigned r = 0; r < ROWS; ++r) y[r] = vsubq_s32(vaddq_s32(y[r], bias), vdupq_n_s32(t.corrections ? t.corrections[r] : 0));
+        for (unsigned r = 0; r < ROWS; ++r) y[r] = minus(plus(y[r], bias), vdupq_n_s32(t.corrections ? t.corrections[r] : 0));
         if (t.exact) {
 #pragma GCC unroll 4
             for (unsigned r = 0; r < ROWS; ++r) finish_exactly(t, r, first, n, y[r], y[r]);

@@ -39,7 +39,7 @@ __attribute__((noinline)) void multiply_tile(const Tile &t) {
         const int32x4_t correction = vdupq_n_s32(t.corrections ? t.corrections[r] : 0);
 #pragma GCC unroll 2
         for (unsigned v = 0; v < 2; ++v) {
-            sum[r][v] = vsubq_s32(t.column(kBias, v), correction);
+            sum[r][v] = minus(t.column(kBias, v), correction);
             other[r][v] = vdupq_n_s32(0);
         }
     }
@@ -88,7 +88,7 @@ __attribute__((noinline)) void multiply_tile(const Tile &t) {
 #pragma GCC unroll 2
         for (unsigned r = 0; r < ROWS; ++r)
 #pragma GCC unroll 2
-            for (unsigned v = 0; v < 2; ++v) sum[r][v] = vaddq_s32(sum[r][v], other[r][v]);
+            for (unsigned v = 0; v < 2; ++v) sum[r][v] = plus(sum[r][v], other[r][v]);
 
     if (t.exact) {
 #pragma GCC unroll 8
