@@ -18,7 +18,24 @@ from tree_edits import edit_tree, repaired
 
 INTEGERS = (0, 1, -1, 2, 3, 4, 5, 7, 8, 16, 31, 32, 33, 63, 64, 127, 128, -128, -129, 255, 256, 65535, 65536, 2**20)
 EXTREMES = (2**29, 2**30, 2**31 - 1, -(2**31), 2**31, 2**32 - 1, 2**62, 2**63 - 1, -(2**63), 2**64 - 1)
-REALS = (0.0, -0.0, 1.0, -1.0, 0.5, 1e-45, 1e-38, 1e-30, 1e-10, 255.0, 1e10, 1e30, 3.4e38, math.inf, -math.inf, math.nan)
+REALS = (
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    0.5,
+    1e-45,
+    1e-38,
+    1e-30,
+    1e-10,
+    255.0,
+    1e10,
+    1e30,
+    3.4e38,
+    math.inf,
+    -math.inf,
+    math.nan,
+)
 
 
 @dataclass(frozen=True)
@@ -87,7 +104,9 @@ def edit_place(data: bytearray, at: FileMap, rng: Random) -> None:
         _number(data, rng.choice(at.vtables), "<H", 0, rng)
     elif what < 0.97:
         place = rng.randrange(len(data))
-        data[place] = data[place] ^ 1 << rng.randrange(8) if rng.random() < 0.5 else rng.choice((0, 1, 2, 127, 128, 255))
+        data[place] = (
+            data[place] ^ 1 << rng.randrange(8) if rng.random() < 0.5 else rng.choice((0, 1, 2, 127, 128, 255))
+        )
     else:
         length, source, to = rng.randrange(1, 64), rng.randrange(len(data)), rng.randrange(len(data))
         block = bytes(data[source : source + length])[: len(data) - to]

@@ -250,7 +250,9 @@ class Run:
     def summary(self) -> str:
         """How many cases came how far."""
         total = sum(self.tally.values())
-        lines = [f"{total} cases of {len(self.seeds)} seed files in {self.seconds:.0f} s ({total / max(self.seconds, 1e-9):.0f}/s)"]
+        lines = [
+            f"{total} cases of {len(self.seeds)} seed files in {self.seconds:.0f} s ({total / max(self.seconds, 1e-9):.0f}/s)"
+        ]
         for stage in (*STAGES, "lost", "fault"):
             if self.tally[stage]:
                 share = 100 * self.tally[stage] / max(total, 1)
@@ -262,6 +264,8 @@ class Run:
 def replay(files: list[Path]) -> int:
     """Judges files in this process, with tracebacks."""
     faults = 0
+    warnings.simplefilter("error")
+    limit_memory()
     for file in files:
         stage, fault, text = trial(file.read_bytes(), 0)
         faults += bool(fault)
@@ -274,7 +278,9 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=100_000, help="how many more cases")
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after this time")
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--data", type=Path, default=os.environ.get("ZEROPOINT_DATA"), help="folder of further seed files")
+    parser.add_argument(
+        "--data", type=Path, default=os.environ.get("ZEROPOINT_DATA"), help="folder of further seed files"
+    )
     parser.add_argument("--state", type=Path, default=Path("build/fuzz/models.json"), help="where the counts last")
     parser.add_argument("--corpus", type=Path, default=CORPUS, help="where found files go")
     parser.add_argument("--replay", type=Path, nargs="+", help="judge these files instead")

@@ -159,7 +159,9 @@ def _options(tree: Tree, graph: Tree, rng: Random, another: Callable[[], Tree]) 
     elif field.form == "scalar":
         value = rng.choice(FACTORS) if rng.random() < 0.7 else options[field.name] + rng.choice((-1, 1))
         bits = 8 * NUMBERS[field.of].bytewidth
-        options[field.name] = rng.random() < 0.5 if field.of == "bool" else (value + 2 ** (bits - 1)) % 2**bits - 2 ** (bits - 1)
+        options[field.name] = (
+            rng.random() < 0.5 if field.of == "bool" else (value + 2 ** (bits - 1)) % 2**bits - 2 ** (bits - 1)
+        )
         if field.of.startswith("u"):
             options[field.name] %= 2**bits
     elif field.form == "vector" and field.of == "i32":

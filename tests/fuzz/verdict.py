@@ -80,7 +80,8 @@ def _round_trip(graph: Graph) -> None:
     except ZeropointError:
         return
     again = loads(data)
-    if to_text(again) != to_text(graph):
+    # The format leaves out what equals a default of 0, and -0 does.
+    if to_text(again).replace("=-0.0", "=0.0") != to_text(graph).replace("=-0.0", "=0.0"):
         raise WrongError("written and read again, it is another graph")
 
 
@@ -142,7 +143,9 @@ def _run(graph: Graph, session: zp.Session, rng: Random) -> str:
             _compare(expected, _results(other.run(x)), name)
     if rng.random() < 0.25:
         every = session.intermediates(x)
-        _compare(expected, [every[i] if i in every else e for i, e in zip(graph.outputs, expected, strict=True)], "unmerged")
+        _compare(
+            expected, [every[i] if i in every else e for i, e in zip(graph.outputs, expected, strict=True)], "unmerged"
+        )
     return "ran"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -76,15 +77,22 @@ class Compiled:
 
 def compile_graph(graph: Graph, *, threads: int, isa: str | None, keep: bool = False) -> Compiled:
     """Lower and plan a verified graph; with ``keep``, every intermediate tensor exists and can be read."""
-    edges = find_edges(graph)
-    program = lower(graph, inputs=edges.inputs, outputs=edges.outputs, skip=edges.skip, fuse=not keep)
-    plan = native().Plan(
-        tensors=[t.record() for t in program.tensors],
-        steps=[s.record() for s in program.steps],
-        inputs=list(program.inputs),
-        outputs=list(program.outputs),
-        threads=threads,
-        isa=isa,
-        keep_intermediates=keep,
-    )
+    try:
+        edges = find_edges(graph)
+        program = lower(graph, inputs=edges.inputs, outputs=edges.outputs, skip=edges.skip, fuse=not keep)
+        plan = native().Plan(
+            tensors=[t.record() for t in program.tensors],
+            steps=[s.record() for s in program.steps],
+            inputs=list(program.inputs),
+            outputs=list(program.outputs),
+            threads=threads,
+            isa=isa,
+            keep_intermediates=keep,
+        )
+    except MemoryError as error:
+        largest = max(graph.tensors, key=lambda t: math.prod(t.shape))
+        raise EngineError(
+            f"this network does not fit in memory: tensor {largest.name!r} alone has shape {list(largest.shape)}; "
+            "give the process more, or use a smaller network"
+        ) from error
     return Compiled(graph, edges, program, plan, keep)
