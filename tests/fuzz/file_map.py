@@ -133,7 +133,7 @@ class _Walk:
 
 
 def map_of(data: bytes) -> FileMap:
-    """The map of a sound file; the numbers in constants of whole words (shapes, axes, paddings, biases) are in it too."""
+    """The map of a sound file; numbers in constants of whole words (shapes, axes, paddings, biases) are in it too."""
     walk = _Walk(data)
     walk.table(TABLES["Model"], walk.follow(0, "Model"))
     for kind, buffer in walk.tensors:

@@ -57,7 +57,7 @@ def seed_of(name: str, data: bytes) -> Seed:
 
 @dataclass(frozen=True)
 class Mutant:
-    """``ways``: "place", "tree", or "repaired" (a tree whose shapes were then made consistent where that was possible)."""
+    """``way``: "place", "tree", or "repaired" (a tree whose shapes were then made to fit where that is possible)."""
 
     seed: int
     way: str

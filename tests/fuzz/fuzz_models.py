@@ -9,6 +9,7 @@ written to ``corpus/``, where ``test_corpus.py`` keeps it from coming back. Case
 same number makes the same file as long as the seed files are the same.
 """
 
+# ruff: noqa: E402
 from __future__ import annotations
 
 import argparse
@@ -250,9 +251,8 @@ class Run:
     def summary(self) -> str:
         """How many cases came how far."""
         total = sum(self.tally.values())
-        lines = [
-            f"{total} cases of {len(self.seeds)} seed files in {self.seconds:.0f} s ({total / max(self.seconds, 1e-9):.0f}/s)"
-        ]
+        speed = total / max(self.seconds, 1e-9)
+        lines = [f"{total} cases of {len(self.seeds)} seed files in {self.seconds:.0f} s ({speed:.0f}/s)"]
         for stage in (*STAGES, "lost", "fault"):
             if self.tally[stage]:
                 share = 100 * self.tally[stage] / max(total, 1)

@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 from file_map import encoded
+
 from zeropoint.errors import ZeropointError
 from zeropoint.formats.tflite.reader import _Reader
 from zeropoint.formats.tflite.schema import _ENUMS, BUILTINS, NUMBERS, OPTIONS, OPTIONS_OF, TABLES
@@ -194,9 +195,10 @@ def _code(tree: Tree, graph: Tree, rng: Random, another: Callable[[], Tree]) -> 
 
 # What many networks are made of, and what shares operands with something else.
 COMMON = (
-    "ADD SUB MUL MAXIMUM MINIMUM RELU RELU6 LOGISTIC TANH SOFTMAX QUANTIZE RESHAPE MEAN SUM MAX_POOL_2D AVERAGE_POOL_2D "
-    "CONV_2D DEPTHWISE_CONV_2D FULLY_CONNECTED CONCATENATION PAD TRANSPOSE HARD_SWISH SQUEEZE ARG_MAX BATCH_MATMUL"
-).split()
+    *("ADD", "SUB", "MUL", "MAXIMUM", "MINIMUM", "RELU", "RELU6", "LOGISTIC", "TANH", "SOFTMAX", "QUANTIZE", "RESHAPE"),
+    *("MEAN", "SUM", "MAX_POOL_2D", "AVERAGE_POOL_2D", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "PAD"),
+    *("CONCATENATION", "TRANSPOSE", "HARD_SWISH", "SQUEEZE", "ARG_MAX", "BATCH_MATMUL"),
+)
 
 
 def _order(tree: Tree, graph: Tree, rng: Random, another: Callable[[], Tree]) -> None:
