@@ -144,7 +144,38 @@ def _run(graph: Graph, session: zp.Session, rng: Random) -> str:
     if rng.random() < 0.25:
         every = session.intermediates(x)
         compare(expected, [every.get(i, e) for i, e in zip(graph.outputs, expected, strict=True)], "unmerged")
+    if rng.random() < 0.2:
+        _run_batch(graph, session, x, expected, rng)
+    if rng.random() < 0.05:
+        _run_interpreter(graph, x, expected)
     return "ran"
+
+
+def _run_batch(graph: Graph, session: zp.Session, x: list[np.ndarray], expected: list[np.ndarray], rng: Random) -> None:
+    """Two samples at once are refused, or give what each gives alone."""
+    other = inputs_for(graph, rng.getrandbits(32))
+    if not x or any(a.ndim < 1 for a in x):
+        return
+    try:
+        together = results(session.run([np.concatenate(pair) for pair in zip(x, other, strict=True)]))
+    except ZeropointError:
+        return
+    alone = results(session.run(other))
+    for k, (a, b, both) in enumerate(zip(expected, alone, together, strict=True)):
+        if both.shape == a.shape and np.array_equal(a, b) and np.array_equal(a, both):
+            continue  # does not depend on the input
+        if a.ndim < 1 or not np.array_equal(np.concatenate([a, b]), both):
+            raise WrongError(f"output {k} of two samples at once is not that of each")
+
+
+def _run_interpreter(graph: Graph, x: list[np.ndarray], expected: list[np.ndarray]) -> None:
+    """The interpreter gives what the session gave."""
+    interpreter = zp.Interpreter(model_content=dumps(graph))
+    interpreter.allocate_tensors()
+    for i, value in zip(graph.inputs, x, strict=True):
+        interpreter.set_tensor(i, value)
+    interpreter.invoke()
+    compare(expected, [interpreter.get_tensor(i) for i in graph.outputs], "in the interpreter")
 
 
 def results(outputs: object) -> list[np.ndarray]:
