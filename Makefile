@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SOURCES := pyproject.toml CMakeLists.txt $(shell find native -name '*.c' -o -name '*.cc' -o -name '*.h' -o -name '*.inc' -o -name CMakeLists.txt)
 
-.PHONY: demo test test-full lint types native-test native-test-emulated native-test-arm sanitize clean
+.PHONY: demo test test-full lint types native-test native-test-emulated native-test-arm sanitize fuzz clean
 
 demo: $(VENV)/.demo
 	$(BIN)/zeropoint demo
@@ -56,6 +56,13 @@ sanitize: $(VENV)/.dev
 	    -DZP_SANITIZE=$$s -DCMAKE_BUILD_TYPE=RelWithDebInfo && \
 	  $(BIN)/cmake --build build/san-$$s && $(BIN)/ctest --test-dir build/san-$$s --output-on-failure || exit 1; \
 	done
+
+# Mutated model files, then random native programs from a seed that differs every time. CASES of each; files that break
+# something are kept in tests/fuzz/corpus. The file fuzzer goes on where its last call stopped.
+CASES ?= 500000
+fuzz: $(VENV)/.dev native-test
+	$(BIN)/python tests/fuzz/fuzz_models.py --cases $(CASES)
+	build/native/native/tests/zp_fuzz_plan $(CASES) $$(date +%s)00000
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("zeropoint needs Python >= 3.11; set PYTHON=") if sys.version_info < (3, 11) else None'

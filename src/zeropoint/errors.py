@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+MOST_CHARACTERS = 2000
+
 
 class ZeropointError(Exception):
-    """Root of every error raised on purpose by this package."""
+    """Root of every error raised on purpose by this package.
+
+    Messages quote names, and a model file may call a tensor a megabyte long: what is beyond ``MOST_CHARACTERS`` is left
+    out of the middle.
+    """
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return text if len(text) <= MOST_CHARACTERS else f"{text[:1200]} ... {text[-700:]}"
 
 
 class GraphError(ZeropointError):

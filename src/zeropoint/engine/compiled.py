@@ -164,17 +164,24 @@ def compile_graph(
     for t in graph.tensors:
         if t.data is None:
             _check_room(math.prod(t.shape) * _BYTES.get(t.dtype, 8), arena_limit, f"its tensor {t.name!r} alone")
-    edges = find_edges(graph)
-    program = lower(graph, inputs=edges.inputs, outputs=edges.outputs, skip=edges.skip, fuse=not keep)
-    plan = native().Plan(
-        tensors=[t.record() for t in program.tensors],
-        steps=[s.record() for s in program.steps],
-        inputs=list(program.inputs),
-        outputs=list(program.outputs),
-        threads=threads,
-        isa=isa,
-        keep_intermediates=keep,
-    )
+    try:
+        edges = find_edges(graph)
+        program = lower(graph, inputs=edges.inputs, outputs=edges.outputs, skip=edges.skip, fuse=not keep)
+        plan = native().Plan(
+            tensors=[t.record() for t in program.tensors],
+            steps=[s.record() for s in program.steps],
+            inputs=list(program.inputs),
+            outputs=list(program.outputs),
+            threads=threads,
+            isa=isa,
+            keep_intermediates=keep,
+        )
+    except MemoryError as error:
+        largest = max(graph.tensors, key=lambda t: math.prod(t.shape))
+        raise EngineError(
+            f"this network does not fit in memory: tensor {largest.name!r} alone has shape {list(largest.shape)}; "
+            "give the process more, or use a smaller network"
+        ) from error
     _check_room(plan.arena_bytes, arena_limit, "one run")
     return Compiled(graph, edges, program, plan, keep)
 

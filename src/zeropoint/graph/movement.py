@@ -215,6 +215,12 @@ def _pad(c: Call) -> Sequence[Shape]:
     return (tuple(d + a + b for d, (a, b) in zip(c.shape(0), paddings(c), strict=True)),)
 
 
+def _padv2(c: Call) -> Sequence[Shape]:
+    if math.prod(c.shape(2)) != 1:
+        c.fail(f"its padding value has shape {list(c.shape(2))}, not one element")
+    return _pad(c)
+
+
 def _space_to_depth(c: Call) -> Sequence[Shape]:
     x, k = c.shape(0, 4), c.positive("block_size", 0)
     if x[1] % k or x[2] % k:
@@ -275,7 +281,7 @@ MOVEMENT: dict[str, RuleFn] = {
     "tile": _tile,
     "broadcast_to": _broadcast_to,
     "pad": _pad,
-    "padv2": _pad,
+    "padv2": _padv2,
     "mirror_pad": _pad,
     "space_to_depth": _space_to_depth,
     "depth_to_space": _depth_to_space,

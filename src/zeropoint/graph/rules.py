@@ -84,6 +84,20 @@ def _same(c: Call) -> Sequence[Shape]:
     return (c.shape(0),)
 
 
+def _rows(c: Call) -> Sequence[Shape]:
+    """As its input, which needs an innermost dimension to work along."""
+    if not c.shape(0):
+        c.fail("its input is a scalar; it works along the innermost dimension, so there must be one")
+    return (c.shape(0),)
+
+
+def _reverse(c: Call) -> Sequence[Shape]:
+    x, axes = c.shape(0), c.value(1, "axes")
+    if len({c.axis(a, len(x)) for a in axes}) != len(axes):
+        c.fail(f"axes {axes} name a dimension twice")
+    return (x,)
+
+
 def _broadcast(c: Call) -> Sequence[Shape]:
     return (broadcast(c, [c.shape(i) for i in range(len(c.shapes))]),)
 
@@ -256,9 +270,11 @@ RULES: dict[str, RuleFn] = {
     **dict.fromkeys(("floor_div", "floor_mod", "logical_and", "logical_or", "select_v2", "select"), _broadcast),
     **dict.fromkeys(("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"), _comparison),
     **dict.fromkeys(("relu", "relu6", "relu_n1_to_1", "relu_0_to_1", "leaky_relu", "prelu", "hard_swish"), _same),
-    **dict.fromkeys(("logistic", "tanh", "softmax", "log_softmax", "l2_normalization", "elu", "gelu"), _same),
+    **dict.fromkeys(("logistic", "tanh", "elu", "gelu"), _same),
+    **dict.fromkeys(("softmax", "log_softmax", "l2_normalization"), _rows),
     **dict.fromkeys(("abs", "neg", "exp", "log", "sqrt", "rsqrt", "square", "logical_not"), _same),
-    **dict.fromkeys(("zeros_like", "cumsum", "reverse_v2"), _same),
+    **dict.fromkeys(("zeros_like", "cumsum"), _same),
+    "reverse_v2": _reverse,
     **dict.fromkeys(("quantize", "dequantize", "cast"), _quantize_like),
     **dict.fromkeys(("resize_bilinear", "resize_nearest_neighbor"), _resize),
     "shape": _shape_of,

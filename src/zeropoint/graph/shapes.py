@@ -122,6 +122,12 @@ class _Inference:
                 value = known_value(call, self.tensors[op.outputs[0]].dtype, shapes[0])
                 if value is not None:
                     self.known[op.outputs[0]] = value
+        for end in self.graph.outputs:
+            if end in self.blocked:
+                raise GraphError(
+                    f"graph output {end} ({self.tensors[end].name!r}) is ordered by blocks, not by samples; "
+                    "run this network at the batch it was made for"
+                )
         return self.graph.replace(tensors=tuple(self.tensors), ops=tuple(self.ops))
 
     def _call(self, index: int, op: Op) -> Call:
@@ -153,6 +159,12 @@ class _Inference:
             return self._rebatched_reshape(call)
         if op.kind in ("slice", "strided_slice") and op.inputs[0] in self.batched:
             return self._rebatched_slice(call)
+        if (
+            op.kind == "squeeze"
+            and not call.integers("squeeze_dims")
+            and self.graph.tensors[op.inputs[0]].shape[:1] == (1,)
+        ):
+            call.fail("it drops the batch wherever it is 1, as it was; name the dimensions to drop in squeeze_dims")
         if op.kind == "transpose_conv":
             return self._scaled_operand(call, 0, call.value(0, "output shape"))
         if op.kind == "broadcast_to":

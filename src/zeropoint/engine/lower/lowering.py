@@ -171,7 +171,7 @@ class Lowering:
         value = self.constant(i)
         if value is None:
             raise GraphError(f"tensor {tensor.name!r} is read before any operation writes it")
-        data = np.ascontiguousarray(to_int8(value).reshape(tensor.shape))
+        data = np.ascontiguousarray(to_int8(value)).reshape(tensor.shape)  # (the first makes a scalar a vector of one)
         name = _NAMES.get(data.dtype) or str(data.dtype)
         self.index[i] = self.add(ProgramTensor(tensor.name, tensor.shape, name, data=data))
         return self.index[i]

@@ -29,6 +29,10 @@ def pool_2d(op: Op, to: Lowering) -> None:
     to.step(op.kind, [to.use(x)], [to.define(y)], attrs)
 
 
+# Of a resize, along one axis: each costs some dozens of bytes and a pass of NumPy while the model is loaded.
+MOST_POSITIONS = 1 << 20
+
+
 def softmax(op: Op, to: Lowering) -> None:
     """softmax over the innermost dimension. The reference kernels write scale 1/256 from the type's lowest code."""
     x, y = op.inputs[0], op.outputs[0]
@@ -57,6 +61,10 @@ def resize(op: Op, to: Lowering) -> None:
     (batch, in_h, in_w, channels), (_, out_h, out_w, _) = to.shape(x), to.shape(y)
     corners, centers = bool(op.attrs.get("align_corners", False)), bool(op.attrs.get("half_pixel_centers", False))
     sizes = (in_h, in_w), (out_h, out_w)
+    if max(out_h, out_w) > MOST_POSITIONS:
+        raise UnsupportedError(
+            f"a resize to {out_h} x {out_w}; at most {MOST_POSITIONS} rows and columns are supported"
+        )
     if op.kind == "resize_bilinear":
         unsigned = to.tensor(x).dtype == "uint8"
         tables = resize_bilinear_attrs(*sizes, align_corners=corners, half_pixel_centers=centers, unsigned=unsigned)

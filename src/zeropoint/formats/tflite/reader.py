@@ -122,7 +122,8 @@ class _Reader:
             if len(shape) > constants.MAX_RANK:
                 raise FormatError(f"has {len(shape)} dimensions; more than {constants.MAX_RANK} are implausible")
             elements = math.prod(shape)
-            if min(shape, default=0) < 0 or elements > constants.MAX_ELEMENTS:
+            # NumPy multiplies the other dimensions even where one is 0, so they are judged without it.
+            if min(shape, default=0) < 0 or math.prod(d or 1 for d in shape) > constants.MAX_ELEMENTS:
                 raise FormatError(f"has the implausible shape {list(shape)}")
             signature = table["shape_signature"]
             if signature and (len(signature) != len(shape) or min(signature) < -1):
