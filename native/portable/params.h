@@ -194,7 +194,7 @@ typedef struct {
 } zp_softmax_s16_params;
 
 /* logistic and tanh. multiplier * 2^-shift brings codes to 1 / (24 * 512) a step (logistic); table: the logistic
- * function at i / 24 over 2^16, 256 values in [32768, 65534]. unit: one element; count of them. */
+ * function at i / 24 over 2^16, 256 values in [32768, 65534], the last up to 65535. unit: one element; count of them. */
 typedef struct {
     int32_t count, multiplier, shift;
     const int32_t *table; /* [256] */

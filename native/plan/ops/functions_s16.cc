@@ -36,7 +36,9 @@ void prepare_sigmoid_s16(StepReader &step, Prepared &out) {
     read_count(step, p, out, 8);
     p.multiplier = step.scalar("multiplier", 0, INT32_MAX);
     p.shift = step.scalar("shift", 0, 31);
-    p.table = out.params.keep(step.array("table", 256, 1 << 15, 65534));
+    const std::vector<std::int32_t> table = step.array("table", 256, 1 << 15, 65535);
+    for (std::size_t i = 0; i < 255; ++i) step.require(table[i] < 65535, "table", "reaches 1 before its last entry");
+    p.table = out.params.keep(table);
 }
 
 void prepare_interpolate_s16(StepReader &step, Prepared &out) {

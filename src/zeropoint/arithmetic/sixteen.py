@@ -73,7 +73,7 @@ def sigmoid_argument(scale: float) -> tuple[int, int]:
 @cache
 def sigmoid_table() -> np.ndarray:
     """int32 [256]: ``2^16 / (1 + exp(-i / 24))``, each entry moved by half the error that a straight line to the next
-    makes in the middle."""
+    makes in the middle; the last, only ever the end of such a line, stands for 1."""
 
     def logistic(x: float) -> float:
         return 1.0 / (1.0 + math.exp(-x))
@@ -83,6 +83,7 @@ def sigmoid_table() -> np.ndarray:
         x, step = i / 24, 1 / 24
         error = logistic(x + step / 2) - (logistic(x) + logistic(x + step)) / 2
         values.append(math.floor(65536.0 * (logistic(x) + error / 2) + 0.5))
+    values[255] = 65535
     return np.array(values, dtype=np.int32)
 
 

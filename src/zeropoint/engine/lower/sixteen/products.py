@@ -112,9 +112,8 @@ def fully_connected(op: Op, to: Lowering) -> None:
         raise GraphError(f"{elements} input values do not divide into rows of {in_features}")
     _weights(to, w)
     bias, bits = _accumulator(op, to, out_features)
-    multiplier, multiplier_low, shift = exact_multipliers(
-        real_multipliers(to, x, w, y, out_features, single_product=True)
-    )
+    real = real_multipliers(to, x, w, y, out_features, single_product=False)
+    multiplier, multiplier_low, shift = exact_multipliers(real)
     attrs: dict[str, AttrValue] = {
         "rows": elements // in_features,
         "in_features": in_features,
