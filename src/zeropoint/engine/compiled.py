@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from zeropoint.engine.edges import Edges, find_edges, run_edge
+from zeropoint.engine.edges import Edges, check_shapes, find_edges, run_edge
 from zeropoint.engine.lower import lower
 from zeropoint.engine.lower.lowering import from_int8
 from zeropoint.engine.program import Program
@@ -60,6 +60,7 @@ class Compiled:
 
     def _execute(self, values: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
         known = dict(values)
+        check_shapes(self.graph, self.edges, known)
         for number in self.edges.before:
             op = self.graph.ops[number]
             known[op.outputs[0]] = run_edge(self.graph, op, known)
