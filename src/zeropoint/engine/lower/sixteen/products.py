@@ -87,7 +87,9 @@ def depthwise_conv_2d(op: Op, to: Lowering) -> None:
     _weights(to, w)
     bias, bits = _accumulator(op, to, out_c)
     if bits != 64:
-        raise UnsupportedError("an int16 depthwise convolution takes an int64 bias: convert the model with 64-bit biases")
+        raise UnsupportedError(
+            "an int16 depthwise convolution takes an int64 bias: convert the model with 64-bit biases"
+        )
     attrs: dict[str, AttrValue] = {
         **window(op, to, kernel_h, kernel_w),
         "in_c": in_c,
