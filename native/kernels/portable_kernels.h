@@ -21,4 +21,24 @@
     X(resize_nearest_neighbor) \
     X(resize_bilinear)
 
+// Those on 16-bit activations: operation <name>_s16, kernel zp_<name>_s16_portable.
+#define ZP_PORTABLE_OPS_S16(X)  \
+    X(add)                      \
+    X(average_pool_2d)          \
+    X(batch_matmul)             \
+    X(conv_2d)                  \
+    X(depthwise_conv_2d)        \
+    X(extremum)                 \
+    X(fully_connected)          \
+    X(interpolate)              \
+    X(logistic)                 \
+    X(max_pool_2d)              \
+    X(mul)                      \
+    X(reduce)                   \
+    X(rescale)                  \
+    X(resize_bilinear)          \
+    X(resize_nearest_neighbor)  \
+    X(softmax)                  \
+    X(tanh)
+
 #endif

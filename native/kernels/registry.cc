@@ -10,6 +10,10 @@ static std::vector<KernelRecord> make_records() {
     r.push_back({#op, "s8", Isa::portable, #op "_s8_portable", zp_##op##_s8_portable});
     ZP_PORTABLE_OPS(ZP_PORTABLE)
 #undef ZP_PORTABLE
+#define ZP_PORTABLE(op) \
+    r.push_back({#op "_s16", "s16", Isa::portable, #op "_s16_portable", zp_##op##_s16_portable});
+    ZP_PORTABLE_OPS_S16(ZP_PORTABLE)
+#undef ZP_PORTABLE
 #ifdef ZP_HAVE_X86_KERNELS
     add_x86_records(r);
 #endif

@@ -77,6 +77,11 @@ void StepReader::expect_int8(std::size_t inputs) const {
     expect_dtype(output(0), DType::int8);
 }
 
+void StepReader::expect_int16(std::size_t inputs) const {
+    for (std::size_t i = 0; i < inputs; ++i) expect_dtype(input(i), DType::int16);
+    expect_dtype(output(0), DType::int16);
+}
+
 const Attribute &StepReader::attribute(const char *name) {
     const auto found = step_.attrs.find(name);
     if (found == step_.attrs.end()) fail_attribute(name, "is missing");
@@ -119,6 +124,12 @@ void StepReader::ranked(const char *name, std::int32_t rank, std::int64_t low, s
 void StepReader::clamp(std::int32_t *low, std::int32_t *high) {
     *low = scalar("clamp_min", -128, 127);
     *high = scalar("clamp_max", -128, 127);
+    require(*low <= *high, "clamp_min", "is above clamp_max");
+}
+
+void StepReader::clamp_int16(std::int32_t *low, std::int32_t *high) {
+    *low = scalar("clamp_min", INT16_MIN, INT16_MAX);
+    *high = scalar("clamp_max", INT16_MIN, INT16_MAX);
     require(*low <= *high, "clamp_min", "is above clamp_max");
 }
 

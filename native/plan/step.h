@@ -62,6 +62,7 @@ public:
     std::size_t input_count() const { return step_.inputs.size(); }
     void expect_dtype(const TensorSpec &tensor, DType dtype) const;
     void expect_int8(std::size_t inputs) const;  // the first `inputs` inputs, and output 0
+    void expect_int16(std::size_t inputs) const;
 
     // Whether the step has an attribute that it may do without.
     bool has(const char *name) const { return step_.attrs.count(name) != 0; }
@@ -71,6 +72,7 @@ public:
     std::int32_t shift(const char *name) { return scalar(name, -31, 30); }
     std::int32_t any(const char *name) { return scalar(name, INT32_MIN, INT32_MAX); }
     void clamp(std::int32_t *low, std::int32_t *high);
+    void clamp_int16(std::int32_t *low, std::int32_t *high);
     std::vector<std::int32_t> array(const char *name, std::int64_t length, std::int64_t low, std::int64_t high);
     // The first `rank` entries of an attribute of `rank` or ZP_MAX_RANK entries.
     void ranked(const char *name, std::int32_t rank, std::int64_t low, std::int64_t high, std::int32_t *out);

@@ -130,6 +130,82 @@ typedef struct {
     const int32_t *col_low, *col_high, *col_low_weight, *col_high_weight; /* [out_w] */
 } zp_resize_bilinear_params;
 
+/* --- 16-bit activations with 8-bit weights. int16 codes have zero point 0, so none is listed (sixteen.h). ---
+ *
+ * x int16, w int8, y int16; shapes and units as for conv_2d. accumulator_bits: 64 (bias int64, or none) or 32 (bias int32,
+ * or none). multiplier >= 0, -31 <= shift <= 14. */
+typedef struct {
+    int32_t batch, in_h, in_w, in_c, out_h, out_w, out_c, kernel_h, kernel_w;
+    int32_t stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left, groups;
+    int32_t accumulator_bits, clamp_min, clamp_max;
+    const int32_t *multiplier, *shift; /* [out_c] */
+} zp_conv_2d_s16_params;
+
+/* As depthwise_conv_2d; accumulator_bits as above. */
+typedef struct {
+    int32_t batch, in_h, in_w, in_c, out_h, out_w, out_c, kernel_h, kernel_w;
+    int32_t stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left, depth_multiplier;
+    int32_t accumulator_bits, clamp_min, clamp_max;
+    const int32_t *multiplier, *shift; /* [out_c] */
+} zp_depthwise_conv_2d_s16_params;
+
+/* As fully_connected, always multiplied by the exact M; accumulator_bits as above. */
+typedef struct {
+    int32_t rows, in_features, out_features;
+    int32_t accumulator_bits, clamp_min, clamp_max;
+    const int32_t *multiplier, *multiplier_low, *shift; /* [out_features] */
+} zp_fully_connected_s16_params;
+
+/* a int16 [batch,rows,depth]; b int16 [batch,columns,depth]; y int16 [batch,rows,columns]. unit: one row (n, i). */
+typedef struct {
+    int32_t batch, rows, columns, depth, multiplier, shift, clamp_min, clamp_max;
+} zp_batch_matmul_s16_params;
+
+/* Element-wise with broadcasting, as add, mul. */
+typedef struct {
+    int32_t rank, shape[ZP_MAX_RANK], stride1[ZP_MAX_RANK], stride2[ZP_MAX_RANK];
+    int32_t left_shift, multiplier1, shift1, multiplier2, shift2, output_multiplier, output_shift;
+    int32_t subtract, clamp_min, clamp_max;
+} zp_add_s16_params;
+
+typedef struct {
+    int32_t rank, shape[ZP_MAX_RANK], stride1[ZP_MAX_RANK], stride2[ZP_MAX_RANK];
+    int32_t multiplier, shift, clamp_min, clamp_max;
+} zp_mul_s16_params;
+
+typedef struct {
+    int32_t rank, shape[ZP_MAX_RANK], stride1[ZP_MAX_RANK], stride2[ZP_MAX_RANK];
+    int32_t smallest; /* 1: the minimum */
+} zp_extremum_s16_params;
+
+/* x of input_size bytes, y of output_size bytes (1, 2 or 4: int8, int16, int32), count of each. (multiplier, shift) where
+ * x >= input_zero_point, (negative_multiplier, negative_shift) below. unit: one element. */
+typedef struct {
+    int32_t count, input_size, output_size, input_zero_point, output_zero_point;
+    int32_t multiplier, shift, negative_multiplier, negative_shift, clamp_min, clamp_max;
+} zp_rescale_s16_params;
+
+/* Over the innermost `depth` <= 65536 values of `rows` rows. (input_multiplier, input_shift) bring differences of codes to
+ * 65535 / 10 a unit. Tables of 513 values in [0, 32767], over 2^15: exp(d) for d in [-10, 0] and 1 / (1 + f) for f in
+ * [0, 1]. unit: one row. */
+typedef struct {
+    int32_t rows, depth, input_multiplier, input_shift;
+    const int32_t *exp_table, *reciprocal_table; /* [513] */
+} zp_softmax_s16_params;
+
+/* logistic and tanh. multiplier * 2^-shift brings codes to 1 / (24 * 512) a step (logistic); table: the logistic
+ * function at i / 24 over 2^16, 256 values in [32768, 65534], the last up to 65535. unit: one element; count of them. */
+typedef struct {
+    int32_t count, multiplier, shift;
+    const int32_t *table; /* [256] */
+} zp_sigmoid_s16_params;
+
+/* table: int16 codes, one for every 128th input code. unit: one element; count of them. */
+typedef struct {
+    int32_t count;
+    const int32_t *table; /* [513] */
+} zp_interpolate_s16_params;
+
 #ifdef __cplusplus
 }
 #endif

@@ -21,4 +21,22 @@
 #include "strided_copy.h"
 #include "table.h"
 
+#include "add_s16.h"
+#include "average_pool_2d_s16.h"
+#include "batch_matmul_s16.h"
+#include "conv_2d_s16.h"
+#include "depthwise_conv_2d_s16.h"
+#include "extremum_s16.h"
+#include "fully_connected_s16.h"
+#include "interpolate_s16.h"
+#include "logistic_s16.h"
+#include "max_pool_2d_s16.h"
+#include "mul_s16.h"
+#include "reduce_s16.h"
+#include "rescale_s16.h"
+#include "resize_bilinear_s16.h"
+#include "resize_nearest_neighbor_s16.h"
+#include "softmax_s16.h"
+#include "tanh_s16.h"
+
 #endif

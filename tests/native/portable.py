@@ -56,7 +56,7 @@ def build(folder: Path, *flags: str) -> Path:
     """Compiles every portable kernel, plus wrappers that export fixedpoint.h, into a shared library in ``folder``."""
     wrapper = folder / "exported.c"
     wrapper.write_text(
-        '#include "fixedpoint.h"\n'
+        '#include "fixedpoint.h"\n#include "sixteen.h"\n'
         "void each_srdhm(const int32_t *a, const int32_t *b, int32_t *y, int32_t n)\n"
         "{ for (int32_t i = 0; i < n; ++i) y[i] = zp_saturating_rounding_doubling_high_mul(a[i], b[i]); }\n"
         "void each_pot(const int32_t *a, const int32_t *b, int32_t *y, int32_t n)\n"
@@ -66,6 +66,11 @@ def build(folder: Path, *flags: str) -> Path:
         "void each_exact(const int32_t *x, const int32_t *m, const int32_t *l, const int32_t *s, int32_t *y,"
         " int32_t n)\n"
         "{ for (int32_t i = 0; i < n; ++i) y[i] = zp_multiply_by_exact_multiplier(x[i], m[i], l[i], s[i]); }\n"
+        "void wide_mbqm(const int64_t *x, const int32_t *m, const int32_t *s, int32_t *y, int32_t n)\n"
+        "{ for (int32_t i = 0; i < n; ++i) y[i] = zp_multiply_by_quantized_multiplier_64(x[i], m[i], s[i]); }\n"
+        "void wide_exact(const int64_t *x, const int32_t *m, const int32_t *l, const int32_t *s, int32_t *y,"
+        " int32_t n)\n"
+        "{ for (int32_t i = 0; i < n; ++i) y[i] = zp_multiply_by_exact_multiplier_64(x[i], m[i], l[i], s[i]); }\n"
     )
     library = folder / "libportable.so"
     sources = sorted(str(p) for p in SOURCE.glob("*.c"))
@@ -93,7 +98,7 @@ class Portable:
         dtype: Any = np.int8,
         splits: Sequence[int] = (),
     ) -> np.ndarray:
-        """Runs ``zp_<op>_s8_portable`` over units 0..units in the pieces that ``splits`` cut; every field is needed.
+        """Runs ``zp_<op>_s8_portable`` (``zp_<op>_portable`` where the name says ``_s16``) over units 0..units in the pieces that ``splits`` cut; every field is needed.
 
         The output lies between two guard strips that have to come back untouched.
         """
@@ -126,7 +131,7 @@ class Portable:
         sources = (ctypes.c_void_p * max(len(arrays), 1))(*(None if a is None else a.ctypes.data for a in arrays))
         targets = (ctypes.c_void_p * 1)(raw.ctypes.data + guard)
         buffers = _Buffers(ctypes.addressof(sources), ctypes.addressof(targets), None)
-        function = getattr(self.library, f"zp_{op}_s8_portable")
+        function = getattr(self.library, f"zp_{op}_portable" if op.endswith("_s16") else f"zp_{op}_s8_portable")
         function.restype = None
         edges = [0, *splits, units]
         for begin, end in itertools.pairwise(edges):
@@ -141,4 +146,12 @@ class Portable:
         out = np.empty_like(given[0])
         pointers = [ctypes.c_void_p(a.ctypes.data) for a in (*given, out)]
         getattr(self.library, f"each_{name}")(*pointers, ctypes.c_int32(out.size))
+        return out
+
+    def wide(self, name: str, x: np.ndarray, *arrays: np.ndarray) -> np.ndarray:
+        """``wide_<name>``: as ``fixed``, the first array being int64."""
+        given = [np.ascontiguousarray(x, dtype=np.int64), *(np.ascontiguousarray(a, dtype=np.int32) for a in arrays)]
+        out = np.empty(given[0].shape, np.int32)
+        pointers = [ctypes.c_void_p(a.ctypes.data) for a in (*given, out)]
+        getattr(self.library, f"wide_{name}")(*pointers, ctypes.c_int32(out.size))
         return out

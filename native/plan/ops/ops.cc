@@ -25,6 +25,23 @@ static const Operation kOperations[] = {
     {"concatenation", prepare_concatenation},
     {"resize_nearest_neighbor", prepare_resize_nearest_neighbor},
     {"resize_bilinear", prepare_resize_bilinear},
+    {"add_s16", prepare_add_s16},
+    {"average_pool_2d_s16", prepare_pool_2d_s16},
+    {"batch_matmul_s16", prepare_batch_matmul_s16},
+    {"conv_2d_s16", prepare_conv_2d_s16},
+    {"depthwise_conv_2d_s16", prepare_depthwise_conv_2d_s16},
+    {"extremum_s16", prepare_extremum_s16},
+    {"fully_connected_s16", prepare_fully_connected_s16},
+    {"interpolate_s16", prepare_interpolate_s16},
+    {"logistic_s16", prepare_sigmoid_s16},
+    {"max_pool_2d_s16", prepare_pool_2d_s16},
+    {"mul_s16", prepare_mul_s16},
+    {"reduce_s16", prepare_reduce_s16},
+    {"rescale_s16", prepare_rescale_s16},
+    {"resize_bilinear_s16", prepare_resize_bilinear_s16},
+    {"resize_nearest_neighbor_s16", prepare_resize_nearest_neighbor_s16},
+    {"softmax_s16", prepare_softmax_s16},
+    {"tanh_s16", prepare_sigmoid_s16},
 };
 
 PrepareFunction find_operation(const std::string &op) {

@@ -27,6 +27,21 @@ void prepare_pad(StepReader &step, Prepared &out);
 void prepare_concatenation(StepReader &step, Prepared &out);
 void prepare_resize_nearest_neighbor(StepReader &step, Prepared &out);
 void prepare_resize_bilinear(StepReader &step, Prepared &out);
+void prepare_add_s16(StepReader &step, Prepared &out);
+void prepare_pool_2d_s16(StepReader &step, Prepared &out);
+void prepare_batch_matmul_s16(StepReader &step, Prepared &out);
+void prepare_conv_2d_s16(StepReader &step, Prepared &out);
+void prepare_depthwise_conv_2d_s16(StepReader &step, Prepared &out);
+void prepare_extremum_s16(StepReader &step, Prepared &out);
+void prepare_fully_connected_s16(StepReader &step, Prepared &out);
+void prepare_interpolate_s16(StepReader &step, Prepared &out);
+void prepare_sigmoid_s16(StepReader &step, Prepared &out);
+void prepare_mul_s16(StepReader &step, Prepared &out);
+void prepare_reduce_s16(StepReader &step, Prepared &out);
+void prepare_rescale_s16(StepReader &step, Prepared &out);
+void prepare_resize_bilinear_s16(StepReader &step, Prepared &out);
+void prepare_resize_nearest_neighbor_s16(StepReader &step, Prepared &out);
+void prepare_softmax_s16(StepReader &step, Prepared &out);
 
 }  // namespace zp
 #endif

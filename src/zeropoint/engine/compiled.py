@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from zeropoint.engine.edges import Edges, find_edges, run_edge
+from zeropoint.engine.edges import Edges, check_shapes, find_edges, run_edge
 from zeropoint.engine.lower import lower
 from zeropoint.engine.lower.lowering import from_int8
 from zeropoint.engine.program import Program
@@ -115,6 +115,7 @@ class Compiled:
     def _entered(self, values: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
         """``values`` and what the operations before the integer part make of them."""
         known = dict(values)
+        check_shapes(self.graph, self.edges, known)
         for number in self.edges.before:
             op = self.graph.ops[number]
             known[op.outputs[0]] = run_edge(self.graph, op, known)

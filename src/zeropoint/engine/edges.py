@@ -23,13 +23,14 @@ class Edges:
     """Which operations run outside the engine, and what is left for it.
 
     ``before`` and ``after`` are operation indices; ``inputs`` and ``outputs`` the graph tensors that the engine takes
-    and gives.
+    and gives. ``shapes`` are graph inputs that a caller may only give one value: the shape that the plan is made for.
     """
 
     before: tuple[int, ...]
     after: tuple[int, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    shapes: tuple[tuple[int, tuple[int, ...]], ...] = ()
 
     @property
     def skip(self) -> frozenset[int]:
@@ -68,7 +69,22 @@ def find_edges(graph: Graph) -> Edges:
         inner = produced_after.get(t, t)
         if inner not in outputs and graph.tensors[inner].data is None:
             outputs.append(inner)
-    return Edges(before, after, tuple(inputs), tuple(outputs))
+    shapes = [
+        (op.inputs[0], graph.tensors[op.outputs[0]].shape)
+        for op in graph.ops
+        if op.kind == "transpose_conv" and op.inputs[0] in graph.inputs
+    ]
+    return Edges(before, after, tuple(inputs), tuple(outputs), tuple(shapes))
+
+
+def check_shapes(graph: Graph, edges: Edges, values: Mapping[int, np.ndarray]) -> None:
+    """Raises ``InputError`` where a shape that the caller gives is not the one that the model states."""
+    for tensor, shape in edges.shapes:
+        given = values[tensor].reshape(-1).tolist()
+        if given != list(shape):
+            raise InputError(
+                f"input {graph.tensors[tensor].name!r} asks for an output of shape {given}; this model is for {list(shape)}"
+            )
 
 
 def _float(graph: Graph, tensor: int) -> bool:

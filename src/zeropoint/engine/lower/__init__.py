@@ -12,6 +12,7 @@ from collections.abc import Callable
 from zeropoint.engine.lower import convolution, elementwise, extrema, joining, movement, pooling, reduction, tables
 from zeropoint.engine.lower.fold import fold
 from zeropoint.engine.lower.lowering import Lowering, where
+from zeropoint.engine.lower.sixteen import rule_for
 from zeropoint.engine.program import Program
 from zeropoint.errors import UnsupportedError, ZeropointError
 from zeropoint.graph import Graph, Op
@@ -60,7 +61,7 @@ def lower(
         if values is not None:
             to.folded.update(values)
             continue
-        rule = RULES.get(op.kind)
+        rule = rule_for(op, graph) or RULES.get(op.kind)
         if rule is None:
             raise UnsupportedError(
                 f"{where(graph, number)}: the engine has no such operation; "

@@ -1,0 +1,17 @@
+#ifndef ZP_PORTABLE_TANH_S16_H
+#define ZP_PORTABLE_TANH_S16_H
+
+#include "kernel.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Hyperbolic tangent of int16 codes by the logistic function's table. in: x; out: y.
+ * params: zp_sigmoid_s16_params. */
+void zp_tanh_s16_portable(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
