@@ -16,8 +16,12 @@ namespace zp {
 namespace {
 
 // Sums modulo 2^32. (In C++ a signed vector that overflows is undefined, whatever the instruction does.)
-inline int32x4_t plus(int32x4_t a, int32x4_t b) { return vreinterpretq_s32_u32(vaddq_u32(vreinterpretq_u32_s32(a), vreinterpretq_u32_s32(b))); }
-inline int32x4_t minus(int32x4_t a, int32x4_t b) { return vreinterpretq_s32_u32(vsubq_u32(vreinterpretq_u32_s32(a), vreinterpretq_u32_s32(b))); }
+inline int32x4_t plus(int32x4_t a, int32x4_t b) {
+    return vreinterpretq_s32_u32(vaddq_u32(vreinterpretq_u32_s32(a), vreinterpretq_u32_s32(b)));
+}
+inline int32x4_t minus(int32x4_t a, int32x4_t b) {
+    return vreinterpretq_s32_u32(vsubq_u32(vreinterpretq_u32_s32(a), vreinterpretq_u32_s32(b)));
+}
 
 // (multiplier, shift) of four channels, the shift split by sign: left >= 0, right <= 0, one of them 0.
 struct Rescale {

@@ -17,14 +17,13 @@ inline void copy_edge(void *to, const void *from, std::size_t bytes, bool flip) 
     }
     auto *out = static_cast<std::uint8_t *>(to);
     const auto *in = static_cast<const std::uint8_t *>(from);
-    std::size_t i = 0;
-    for (; bytes - i >= 8; i += 8) {
+    for (std::size_t eights = bytes / 8; eights > 0; --eights, in += 8, out += 8) {
         std::uint64_t eight;
-        std::memcpy(&eight, in + i, 8);
+        std::memcpy(&eight, in, 8);
         eight ^= 0x8080808080808080u;
-        std::memcpy(out + i, &eight, 8);
+        std::memcpy(out, &eight, 8);
     }
-    for (; i < bytes; ++i) out[i] = static_cast<std::uint8_t>(in[i] ^ 0x80u);
+    for (std::size_t i = 0; i < bytes % 8; ++i) out[i] = static_cast<std::uint8_t>(in[i] ^ 0x80u);
 }
 
 }  // namespace zp

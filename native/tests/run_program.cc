@@ -90,14 +90,15 @@ int main(int argc, char **argv) {
     try {
         const zp::Plan plan(program, {2, argv[2], false});
         for (const zp::StepReport &step : plan.steps()) std::printf("%s %s\n", step.op.c_str(), step.kernel->name);
+        const auto size = [&](int t) { return static_cast<std::size_t>(zp::Plan::bytes(program.tensors[static_cast<std::size_t>(t)])); };
         std::vector<const void *> in;
         std::vector<std::string> results;
         std::vector<void *> out;
         for (std::size_t i = 0; i < inputs.size(); ++i) {
-            CHECK(static_cast<std::int64_t>(inputs[i].size()) == zp::Plan::bytes(program.tensors[static_cast<std::size_t>(program.inputs[i])]));
+            CHECK(inputs[i].size() == size(program.inputs[i]));
             in.push_back(inputs[i].data());
         }
-        for (int t : program.outputs) results.emplace_back(static_cast<std::size_t>(zp::Plan::bytes(program.tensors[static_cast<std::size_t>(t)])), '\0');
+        for (int t : program.outputs) results.emplace_back(size(t), '\0');
         for (std::string &result : results) out.push_back(result.data());
         plan.run(in.data(), out.data());
         std::ofstream to(argv[3], std::ios::binary);

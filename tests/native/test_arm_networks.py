@@ -1,6 +1,7 @@
 """Whole networks on 64-bit Arm: the cross build, in emulation, gives this machine's integers on every rung.
 
-`make native-test-arm` makes the build. Programs are lowered here and handed over in a file (native/tests/run_program.cc).
+`make native-test-arm` makes the build. Programs are lowered here and handed over in a file
+(native/tests/run_program.cc).
 """
 
 from __future__ import annotations
@@ -74,8 +75,7 @@ def test_a_network_gives_the_same_integers(name: str, emulated: list[str], data_
     specs = [session.graph.tensors[i] for i in session.graph.inputs]
     low_high = [np.iinfo(spec.dtype) for spec in specs]
     inputs = [
-        rng.integers(i.min, i.max + 1, spec.shape).astype(spec.dtype)
-        for spec, i in zip(specs, low_high, strict=True)
+        rng.integers(i.min, i.max + 1, spec.shape).astype(spec.dtype) for spec, i in zip(specs, low_high, strict=True)
     ]
     outputs = session.run(inputs)
     expected = [np.asarray(y) for y in (outputs if isinstance(outputs, tuple) else (outputs,))]

@@ -43,7 +43,8 @@ inline void for_sixteens(const P &p, const zp_buffers *buffers, int32_t begin, i
         for (; i + 16 <= s.count; i += 16)
             vst1q_s8(y + unit + i, codes(step1 ? vld1q_s8(x1 + i) : same1, step2 ? vld1q_s8(x2 + i) : same2));
         if (const int64_t rest = s.count - i; rest > 0)
-            store_up_to_16(y + unit + i, codes(step1 ? load_up_to_16(x1 + i, rest) : same1, step2 ? load_up_to_16(x2 + i, rest) : same2), rest);
+            store_up_to_16(y + unit + i,
+                           codes(step1 ? load_up_to_16(x1 + i, rest) : same1, step2 ? load_up_to_16(x2 + i, rest) : same2), rest);
         unit += s.count;
     }
 }

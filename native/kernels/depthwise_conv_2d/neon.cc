@@ -101,7 +101,8 @@ void zp_depthwise_conv_2d_s8_neon(const void *params, const zp_buffers *buffers,
     const Output output = output_of(p.output_zero_point, p.clamp_min, p.clamp_max);
     const bool shorts = header[kShorts] != 0, any_shift = header[kDepthwiseAnyShift] != 0, whole = channels >= kDepthwiseBlockNeon;
     const PositionFunction compute = whole && s.taps == 9 ? position_function<10>(shorts, any_shift)
-                                   : whole && s.taps == 25 ? position_function<26>(shorts, any_shift) : position_function<0>(shorts, any_shift);
+                                   : whole && s.taps == 25 ? position_function<26>(shorts, any_shift)
+                                                           : position_function<0>(shorts, any_shift);
     // Columns whose windows lie inside the image, side by side: from one to the next every tap that is inside moves by `step`.
     const int64_t reach = (static_cast<int64_t>(p.kernel_w) - 1) * p.dilation_w;
 

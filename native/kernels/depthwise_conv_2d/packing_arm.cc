@@ -33,7 +33,8 @@ static void pack_channel(const zp_depthwise_conv_2d_params &p, const void *const
         else to[place] = static_cast<uint8_t>(w);
     }
     const int32_t shift = p.shift[channel];
-    const uint32_t folded = (bias ? static_cast<uint32_t>(bias[channel]) : 0u) - static_cast<uint32_t>(p.input_zero_point) * static_cast<uint32_t>(sum);
+    const uint32_t folded =
+        (bias ? static_cast<uint32_t>(bias[channel]) : 0u) - static_cast<uint32_t>(p.input_zero_point) * static_cast<uint32_t>(sum);
     const uint32_t columns[4] = {folded, static_cast<uint32_t>(p.multiplier[channel]), static_cast<uint32_t>(shift > 0 ? shift : 0),
                                  static_cast<uint32_t>(shift < 0 ? shift : 0)};
     for (int64_t i = 0; i < 4; ++i) memcpy(block + i * 64 + lane * 4, &columns[i], 4);

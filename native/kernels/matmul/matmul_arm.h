@@ -68,7 +68,8 @@ struct ArmMatmul {
 inline ArmMatmul arm_matmul(const zp_conv_2d_params &p, PanelOrder order) {
     const int64_t depth = p.in_c / p.groups;
     const bool one_tap = p.kernel_h == 1 && p.kernel_w == 1 && p.pad_top == 0 && p.pad_left == 0 &&
-                         (static_cast<int64_t>(p.out_h) - 1) * p.stride_h < p.in_h && (static_cast<int64_t>(p.out_w) - 1) * p.stride_w < p.in_w;
+                         (static_cast<int64_t>(p.out_h) - 1) * p.stride_h < p.in_h &&
+                         (static_cast<int64_t>(p.out_w) - 1) * p.stride_w < p.in_w;
     return {static_cast<int64_t>(p.batch) * p.out_h * p.out_w, depth * p.kernel_h * p.kernel_w, p.out_c / p.groups, p.groups, order,
             one_tap && depth % order.step == 0, p.input_zero_point, p.weight_zero_point, p.output_zero_point, p.clamp_min, p.clamp_max,
             p.multiplier, p.shift, nullptr};

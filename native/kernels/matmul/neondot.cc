@@ -21,8 +21,11 @@ inline void finish(const Tile &t, const int32x4_t (&sum)[ROWS][2]) {
 #pragma GCC unroll 4
     for (unsigned r = 0; r < ROWS; r += 2, out += 2 * line) {
         const unsigned next = r + 1 < ROWS ? r + 1 : r;
-        const auto scaled = [](int32x4_t x, const Rescale &s) { return ANY_SHIFT ? rescaled(x, s) : rescaled_down(x, s.multiplier, s.right); };
-        const int32x4_t a = scaled(sum[r][0], left), b = scaled(sum[r][1], right), c = scaled(sum[next][0], left), d = scaled(sum[next][1], right);
+        const auto scaled = [](int32x4_t x, const Rescale &s) {
+            return ANY_SHIFT ? rescaled(x, s) : rescaled_down(x, s.multiplier, s.right);
+        };
+        const int32x4_t a = scaled(sum[r][0], left), b = scaled(sum[r][1], right);
+        const int32x4_t c = scaled(sum[next][0], left), d = scaled(sum[next][1], right);
         const int8x16_t codes = ANY_SHIFT ? codes_of(a, b, c, d, output) : codes_of_small(a, b, c, d, output);
         store_up_to_8(out, vget_low_s8(codes), width);
         if (next != r) store_up_to_8(out + line, vget_high_s8(codes), width);

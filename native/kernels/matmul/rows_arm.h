@@ -150,7 +150,8 @@ inline int32_t multiplied_exactly(int32_t x, uint64_t multiplier, uint64_t multi
 }
 
 // Up to eight sums of one row, from the panel's channel `first` on, to codes by the second profile.
-__attribute__((noinline, unused)) void finish_exactly(const Tile &t, int64_t row, int64_t first, int64_t n, int32x4_t left, int32x4_t right) {
+__attribute__((noinline, unused)) void finish_exactly(const Tile &t, int64_t row, int64_t first, int64_t n, int32x4_t left,
+                                                      int32x4_t right) {
     int32_t sums[8];
     vst1q_s32(sums, left);
     vst1q_s32(sums + 4, right);
@@ -225,7 +226,8 @@ inline void matmul(const ArmMatmul &s, const Rows &source, const zp_buffers *buf
 }
 
 template <class Multiply>
-inline void conv_2d(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end, PanelOrder order, int64_t tile_rows, Multiply multiply) {
+inline void conv_2d(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end, PanelOrder order, int64_t tile_rows,
+                    Multiply multiply) {
     const auto &p = *static_cast<const zp_conv_2d_params *>(params);
     matmul(arm_matmul(p, order), ImageRows{static_cast<const int8_t *>(buffers->in[0]), p}, buffers, begin, end, tile_rows, multiply);
 }
@@ -234,7 +236,8 @@ template <class Multiply>
 inline void fully_connected(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end, PanelOrder order, int64_t tile_rows,
                             Multiply multiply) {
     const auto &p = *static_cast<const zp_fully_connected_params *>(params);
-    matmul(arm_matmul(p, order), DenseRows{static_cast<const int8_t *>(buffers->in[0]), p.in_features}, buffers, begin, end, tile_rows, multiply);
+    const DenseRows rows = {static_cast<const int8_t *>(buffers->in[0]), p.in_features};
+    matmul(arm_matmul(p, order), rows, buffers, begin, end, tile_rows, multiply);
 }
 
 }  // namespace

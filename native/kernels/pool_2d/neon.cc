@@ -26,7 +26,8 @@ inline void for_blocks(const zp_pool_2d_params &p, const zp_buffers *buffers, in
         const int64_t n = unit / p.out_h, oh = unit % p.out_h * p.stride_h - p.pad_top;
         const int64_t top = larger(oh, 0), bottom = smaller(oh + p.kernel_h, p.in_h);
         for (int64_t ow = 0; ow < p.out_w; ++ow) {
-            const int64_t left = larger(ow * p.stride_w - p.pad_left, 0), right = smaller(ow * p.stride_w - p.pad_left + p.kernel_w, p.in_w);
+            const int64_t begins = ow * p.stride_w - p.pad_left;
+            const int64_t left = larger(begins, 0), right = smaller(begins + p.kernel_w, p.in_w);
             const int8_t *first = x + ((n * p.in_h + top) * p.in_w + left) * channels;
             int8_t *out = y + (unit * p.out_w + ow) * channels;
             for (int64_t at = 0; at < channels; at += 16) {
@@ -70,7 +71,8 @@ void zp_average_pool_2d_s8_neon(const void *params, const zp_buffers *buffers, i
         const int64_t count = w.rows * w.columns;
         if (count != known) {
             known = count;
-            divisor = {vdupq_n_u32(static_cast<uint32_t>(count)), static_cast<uint32_t>((uint64_t{1} << 32) / static_cast<uint64_t>(count))};
+            divisor = {vdupq_n_u32(static_cast<uint32_t>(count)),
+                       static_cast<uint32_t>((uint64_t{1} << 32) / static_cast<uint64_t>(count))};
         }
         WideSums sums(vdupq_n_s32(static_cast<int32_t>(p.code_offset * count)));
         for_taps(w, [&](int8x16_t codes) { sums.add(codes); });

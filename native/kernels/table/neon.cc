@@ -11,7 +11,8 @@ void zp_table_s8_neon(const void *params, const zp_buffers *buffers, int32_t beg
     const auto &p = *static_cast<const zp_table_params *>(params);
     const auto *x = static_cast<const int8_t *>(buffers->in[0]);
     auto *y = static_cast<int8_t *>(buffers->out[0]);
-    const int8x16x4_t t0 = vld1q_s8_x4(p.table), t1 = vld1q_s8_x4(p.table + 64), t2 = vld1q_s8_x4(p.table + 128), t3 = vld1q_s8_x4(p.table + 192);
+    const int8x16x4_t t0 = vld1q_s8_x4(p.table), t1 = vld1q_s8_x4(p.table + 64);
+    const int8x16x4_t t2 = vld1q_s8_x4(p.table + 128), t3 = vld1q_s8_x4(p.table + 192);
     const uint8x16_t next = vdupq_n_u8(64);
     const auto look_up = [&](int8x16_t codes) {
         const uint8x16_t row0 = veorq_u8(vreinterpretq_u8_s8(codes), vdupq_n_u8(128));  // x + 128
