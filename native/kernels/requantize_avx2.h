@@ -69,7 +69,8 @@ inline FastRescale make_fast_rescale(__m256i multiplier, __m256i right, __m256i 
 }
 
 inline FastRescale make_fast_rescale(int32_t multiplier, int32_t shift, int32_t zero_point) {
-    return make_fast_rescale(_mm256_set1_epi32(multiplier), _mm256_set1_epi32(-shift), _mm256_set1_epi32(fast_rescale_offset(shift, zero_point)));
+    return make_fast_rescale(_mm256_set1_epi32(multiplier), _mm256_set1_epi32(-shift), _mm256_set1_epi32(fast_rescale_offset(shift,
+        zero_point)));
 }
 
 // hi + (x >> 31) of fast_rescale.h, before the last shift; from 2 x.

@@ -32,7 +32,8 @@ inline void broadcast_stretches(const Codes &codes, const P &p, const zp_buffers
                                       _mm256_loadu_si256(reinterpret_cast<const __m256i *>(c + i * step2))));
         if (i == n) return;
         const __mmask32 mask = ~uint32_t{0} >> (32 - (n - i));
-        _mm256_mask_storeu_epi8(y + at + i, mask, codes(_mm256_maskz_loadu_epi8(mask, a + i * step1), _mm256_maskz_loadu_epi8(mask, c + i * step2)));
+        _mm256_mask_storeu_epi8(y + at + i, mask, codes(_mm256_maskz_loadu_epi8(mask, a + i * step1), _mm256_maskz_loadu_epi8(mask,
+            c + i * step2)));
     });
 }
 

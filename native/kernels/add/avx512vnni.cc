@@ -91,7 +91,8 @@ struct AnyCodes {
             return rescaled(_mm512_sll_epi32(_mm512_sub_epi32(_mm512_cvtepi8_epi32(codes), zero_point), left_shift), r);
         };
         const __m512i a = fine(x1, z1, r1), b = fine(x2, z2, r2);
-        return _mm512_cvtepi32_epi8(offset_and_clamped(rescaled(subtract ? _mm512_sub_epi32(a, b) : _mm512_add_epi32(a, b), ry), zy, low, high));
+        return _mm512_cvtepi32_epi8(offset_and_clamped(rescaled(subtract ? _mm512_sub_epi32(a, b) : _mm512_add_epi32(a, b), ry), zy,
+            low, high));
     }
 
     __m256i operator()(__m256i x1, __m256i x2) const {

@@ -11,7 +11,8 @@ struct Products {
     __m256i z1, z2;
 
     explicit Products(const zp_mul_params &p)
-        : z1(_mm256_set1_epi16(static_cast<int16_t>(p.input1_zero_point))), z2(_mm256_set1_epi16(static_cast<int16_t>(p.input2_zero_point))) {}
+        : z1(_mm256_set1_epi16(static_cast<int16_t>(p.input1_zero_point))),
+            z2(_mm256_set1_epi16(static_cast<int16_t>(p.input2_zero_point))) {}
 
     void operator()(__m128i x1, __m128i x2, __m256i &first, __m256i &second) const {
         __m256i a = _mm256_sub_epi16(_mm256_cvtepi8_epi16(x1), z1);
@@ -39,7 +40,8 @@ struct AnyOutput {
     Rescale output;
     __m256i zero_point;
 
-    explicit AnyOutput(const zp_mul_params &p) : output(make_rescale(p.multiplier, p.shift)), zero_point(_mm256_set1_epi32(p.output_zero_point)) {}
+    explicit AnyOutput(const zp_mul_params &p) : output(make_rescale(p.multiplier, p.shift)),
+        zero_point(_mm256_set1_epi32(p.output_zero_point)) {}
     __m256i operator()(__m256i x) const { return _mm256_add_epi32(rescaled(x, output), zero_point); }
 };
 
@@ -50,7 +52,8 @@ struct Codes {
     __m256i low, high;
 
     explicit Codes(const zp_mul_params &p)
-        : products(p), output(p), low(_mm256_set1_epi8(static_cast<char>(p.clamp_min))), high(_mm256_set1_epi8(static_cast<char>(p.clamp_max))) {}
+        : products(p), output(p), low(_mm256_set1_epi8(static_cast<char>(p.clamp_min))),
+            high(_mm256_set1_epi8(static_cast<char>(p.clamp_max))) {}
 
     __m256i sixteen(__m128i x1, __m128i x2) const {
         __m256i first, second;

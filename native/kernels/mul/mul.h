@@ -16,7 +16,8 @@ void zp_mul_s8_avx512vnni(const void *params, const zp_buffers *buffers, int32_t
 
 namespace {
 
-inline bool mul_is_fast(const zp_mul_params &p) { return fast_rescale_fits(p.multiplier, p.shift) && fast_rescale_takes_zero_point(p.shift); }
+inline bool mul_is_fast(const zp_mul_params &p) { return fast_rescale_fits(p.multiplier, p.shift) &&
+    fast_rescale_takes_zero_point(p.shift); }
 
 }  // namespace
 }  // namespace zp

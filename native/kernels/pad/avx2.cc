@@ -37,7 +37,8 @@ struct Frames {
         if (level == 0) {
             copy_bytes(out + first, in + (first - d.before), stop - first);
         } else {
-            for (int64_t i = first; i < stop; ++i) write(level - 1, in + (i - d.before) * d.in_stride, out + i * d.out_stride, 0, f[level - 1].all);
+            for (int64_t i = first; i < stop; ++i) write(level - 1, in + (i - d.before) * d.in_stride, out + i * d.out_stride, 0,
+                f[level - 1].all);
         }
         fill_bytes(out + stop * d.out_stride, value, (end - stop) * d.out_stride);
     }

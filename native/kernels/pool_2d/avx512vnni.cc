@@ -9,7 +9,8 @@ struct Common {
     int32_t offset;
 
     explicit Common(const zp_pool_2d_params &p)
-        : low(_mm256_set1_epi8(static_cast<char>(p.clamp_min))), high(_mm256_set1_epi8(static_cast<char>(p.clamp_max))), offset(p.code_offset) {}
+        : low(_mm256_set1_epi8(static_cast<char>(p.clamp_min))), high(_mm256_set1_epi8(static_cast<char>(p.clamp_max))),
+            offset(p.code_offset) {}
 
     void store(int8_t *to, __mmask32 mask, __m256i codes) const {
         _mm256_mask_storeu_epi8(to, mask, _mm256_min_epi8(_mm256_max_epi8(codes, low), high));

@@ -56,7 +56,8 @@ void zp_softmax_s8_avx512vnni(const void *params, const zp_buffers *buffers, int
     const auto *table = static_cast<const int32_t *>(buffers->in[1]);
     auto *e = static_cast<int32_t *>(buffers->scratch);
     for (int64_t i = depth; i < softmax_padded(depth); ++i) e[i] = 0;
-    for (int64_t row = begin; row < end; ++row) softmax_row(x + row * depth, depth, table, e, static_cast<int8_t *>(buffers->out[0]) + row * depth);
+    for (int64_t row = begin; row < end; ++row) softmax_row(x + row * depth, depth, table, e,
+        static_cast<int8_t *>(buffers->out[0]) + row * depth);
 }
 
 }  // namespace zp
