@@ -14,6 +14,7 @@
 #include "../plan/ops/ops.h"
 #include "../plan/plan.h"
 #include "random_programs.h"
+#include "random_programs_s16.h"
 
 using namespace zp;
 using namespace zp_test;
@@ -118,7 +119,8 @@ Bytes run_plan(const Plan &plan, const std::vector<const void *> &in, std::size_
 
 void one_step(std::uint64_t seed) {
     Case c(seed);
-    kGenerators[static_cast<std::size_t>(c.between(0, std::size(kGenerators) - 1))](c);
+    const auto pick = [&](std::size_t n) { return static_cast<std::size_t>(c.between(0, static_cast<std::int64_t>(n) - 1)); };
+    (c.chance(4) ? kSixteenGenerators[pick(std::size(kSixteenGenerators))] : kGenerators[pick(std::size(kGenerators))])(c);
     const bool whole = c.chance(3);
     if (!whole)
         for (int i = c.between(1, 3); i > 0; --i) spoil(c);
