@@ -96,7 +96,7 @@ def test_a_batch_gives_each_sample_its_own_integers() -> None:
 
 @pytest.mark.parametrize("kind", ["mean", "sum"])
 def test_a_sum_is_the_scaled_sum_of_the_codes(kind: str) -> None:
-    """LiteRT's reference resolver computes a bitwise OR for an int16 SUM, so the judge here is the real sum."""
+    """What LiteRT's reference resolver writes for an int16 SUM is no sum of the codes, so the judge is the real one."""
     for seed in range(20):
         rng = np.random.default_rng([seed, 29])
         graph = sixteen.reduce(rng, kind)
