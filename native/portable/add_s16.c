@@ -1,6 +1,6 @@
 /* y = clamp(M (M1 x1 2^left_shift +- M2 x2 2^left_shift)), S9, for int16 codes.
  *
- * Overflow bound: with left_shift = 15 and M1, M2 <= 1 (one of them is 1/2) each rescaled input is at most 2^29 in size.
+ * Overflow bound: with left_shift = 15 and M1, M2 <= 1 (one of them is 1/2) each rescaled input is at most 2^29.
  * The form for scales that are powers of two, where inputs are shifted right and added, is a choice of parameters: with
  * left_shift = 1 and a multiplier of 1/2 the high multiply gives the code back, and shift1 = -e divides it by 2^e;
  * multiplier 1/2 with shift 1 leaves the sum alone. */

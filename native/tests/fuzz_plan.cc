@@ -15,6 +15,7 @@
 #include "../plan/plan.h"
 #include "random_networks.h"
 #include "random_programs.h"
+#include "random_programs_s16.h"
 
 using namespace zp;
 using namespace zp_test;
@@ -119,10 +120,13 @@ Bytes run_plan(const Plan &plan, const std::vector<const void *> &in, std::size_
 
 void one_step(std::uint64_t seed) {
     Case c(seed);
-    if (c.chance(3)) {
-        kEdgeGenerators[static_cast<std::size_t>(c.between(0, std::size(kEdgeGenerators) - 1))](c);
+    const auto pick = [&](std::size_t n) { return static_cast<std::size_t>(c.between(0, static_cast<std::int64_t>(n) - 1)); };
+    if (c.chance(4)) {
+        kSixteenGenerators[pick(std::size(kSixteenGenerators))](c);
+    } else if (c.chance(3)) {
+        kEdgeGenerators[pick(std::size(kEdgeGenerators))](c);
     } else {
-        kGenerators[static_cast<std::size_t>(c.between(0, std::size(kGenerators) - 1))](c);
+        kGenerators[pick(std::size(kGenerators))](c);
     }
     const bool whole = c.chance(3);
     if (!whole)

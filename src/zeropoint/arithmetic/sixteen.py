@@ -101,7 +101,7 @@ def interpolation_table(
     line = round_half_away((after + round_half_away(here)) / 2)
     entries = round_half_away(here) - round_half_away((line - round_half_away(middle)) / 2)
     last = round_half_away(function(np.array([high])) / scale)
-    return np.clip(np.concatenate([entries, last]), -32768, 32767).astype(np.int32)
+    return np.asarray(np.clip(np.concatenate([entries, last]), -32768, 32767).astype(np.int32))
 
 
 def interpolate(table: np.ndarray, x: npt.ArrayLike) -> np.ndarray:

@@ -83,7 +83,8 @@ def check_shapes(graph: Graph, edges: Edges, values: Mapping[int, np.ndarray]) -
         given = values[tensor].reshape(-1).tolist()
         if given != list(shape):
             raise InputError(
-                f"input {graph.tensors[tensor].name!r} asks for an output of shape {given}; this model is for {list(shape)}"
+                f"input {graph.tensors[tensor].name!r} asks for an output of shape {given}; "
+                f"this model is for {list(shape)}"
             )
 
 
