@@ -21,7 +21,7 @@ struct KernelRecord {
     const char *op;
     const char *types;
     Isa isa;
-    const char *name;  // <op>_<types>_<isa>
+    const char *name;  // <op>_<types>_<isa>, with _<method> behind it where one instruction set has several
     zp_kernel_fn fn;
     // Null: takes every set of parameters.
     bool (*accepts)(const void *params) = nullptr;

@@ -1,6 +1,7 @@
 // The fast kernels for x86-64, a line each.
 #include "add/add.h"
 #include "concatenation/concatenation.h"
+#include "conv_2d_winograd/winograd.h"
 #include "depthwise_conv_2d/quads.h"
 #include "matmul/matmul.h"
 #include "mul/mul.h"
@@ -20,6 +21,9 @@ void add_x86_records(std::vector<KernelRecord> &r) {
 #define ZP_MATMUL(op, isa)                                                                                                          \
     r.push_back({#op, "s8", Isa::isa, #op "_s8_" #isa, zp_##op##_s8_##isa, zp_##op##_accepts_##isa, zp_##op##_packed_bytes_##isa,   \
                  zp_##op##_pack_##isa, zp_##op##_scratch_bytes_##isa, zp_##op##_units_##isa});
+    // Before the direct one: among equals the first that accepts is chosen.
+    r.push_back({"conv_2d", "s8", Isa::avx2, "conv_2d_s8_avx2_winograd", zp_conv_2d_s8_avx2_winograd, zp_conv_2d_winograd_accepts,
+                 zp_conv_2d_winograd_packed_bytes, zp_conv_2d_winograd_pack, zp_conv_2d_winograd_scratch_bytes, zp_conv_2d_winograd_units});
     ZP_MATMUL(conv_2d, avx2)
     ZP_MATMUL(conv_2d, avxvnni)
     ZP_MATMUL(conv_2d, avx512vnni)

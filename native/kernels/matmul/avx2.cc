@@ -15,18 +15,7 @@ void multiply(const Tile &t) {
     for (const int64_t *segment = t.segment_offsets, *last = segment + t.segments; segment != last; ++segment) {
         const uint8_t *rows[ROWS];
         repeat<ROWS>([&](auto r) ZP_INLINE { rows[r] = a + *segment + static_cast<int64_t>(r) * pitch; });
-        for (int64_t at = 0; at < bytes; at += 4, w += 32 * VECTORS) {
-            __m256i weights[VECTORS];
-            repeat<VECTORS>([&](auto v) ZP_INLINE { weights[v] = load(w + 32 * v); });
-            repeat<ROWS>([&](auto r) ZP_INLINE {
-                int32_t two;
-                __builtin_memcpy(&two, rows[r] + at, 4);
-                const __m256i values = _mm256_set1_epi32(two);
-                repeat<VECTORS>([&](auto v) ZP_INLINE {
-                    sums.of[r][v] = _mm256_add_epi32(sums.of[r][v], _mm256_madd_epi16(values, weights[v]));
-                });
-            });
-        }
+        for (int64_t at = 0; at < bytes; at += 4, w += 32 * VECTORS) add_pairs(sums, rows, at, w);
     }
     sums.finish(t);
 }

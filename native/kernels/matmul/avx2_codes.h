@@ -93,6 +93,19 @@ struct Sums {
     }
 };
 
+// Two int16 of every row, `at` bytes from its start, times two of every channel. Exact: only -2^15 squared twice would not fit.
+template <unsigned ROWS, unsigned VECTORS>
+ZP_INLINE inline void add_pairs(Sums<ROWS, VECTORS> &sums, const uint8_t *const (&rows)[ROWS], int64_t at, const uint8_t *w) {
+    __m256i weights[VECTORS];
+    repeat<VECTORS>([&](auto v) ZP_INLINE { weights[v] = load(w + 32 * v); });
+    repeat<ROWS>([&](auto r) ZP_INLINE {
+        int32_t two;
+        __builtin_memcpy(&two, rows[r] + at, 4);
+        const __m256i values = _mm256_set1_epi32(two);
+        repeat<VECTORS>([&](auto v) ZP_INLINE { sums.of[r][v] = _mm256_add_epi32(sums.of[r][v], _mm256_madd_epi16(values, weights[v])); });
+    });
+}
+
 }  // namespace
 }  // namespace zp
 #endif

@@ -46,6 +46,11 @@ struct MatmulLayout {
 
 constexpr MatmulLayout kAvx512VnniLayout = {16, 4, 1, 12}, kAvxVnniLayout = {8, 4, 1, 6}, kAvx2Layout = {8, 2, 2, 6};
 
+// Where channel `c` of a panel lies among its lanes.
+inline int64_t panel_lane(int64_t c, bool narrow, int64_t lanes) {
+    return narrow ? c : (c % 8 >= 4 ? lanes : 0) + c / 8 * 4 + c % 4;
+}
+
 struct MatmulShape {
     int64_t images, in_h, in_w, out_h, out_w;
     int64_t depth, pixel;  // channels of one group; values from one pixel to the next (all channels)
@@ -131,6 +136,8 @@ inline MatmulShape matmul_shape(const zp_fully_connected_params &p) {
 }
 
 void matmul_pack(const MatmulShape &s, const MatmulLayout &l, const void *const *inputs, void *packed);
+// Table and flags alone, of the panel of `width` channels from `first` on; `table` is zero before.
+void matmul_pack_table(const MatmulShape &s, const MatmulLayout &l, int64_t first, int64_t width, const void *const *inputs, uint8_t *table);
 bool matmul_accepts(const MatmulShape &s, const MatmulLayout &l);
 
 // Registry functions; `params` is the operation's struct.

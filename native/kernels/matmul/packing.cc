@@ -6,11 +6,6 @@
 namespace zp {
 namespace {
 
-// Where channel `c` of a panel lies among its lanes (matmul.h).
-inline int64_t lane_of(int64_t c, bool narrow, int64_t lanes) {
-    return narrow ? c : (c % 8 >= 4 ? lanes : 0) + c / 8 * 4 + c % 4;
-}
-
 struct WeightSums {
     int64_t sum, size;  // of w - Zw, and of |w - Zw|
     bool centred;       // every w - Zw fits a signed byte
@@ -66,7 +61,7 @@ struct Panel {
     WeightSums sums[32];
     uint32_t folded[32];  // the bias with all that depends on weights alone
 
-    int64_t lane(int64_t c) const { return lane_of(c, narrow, lanes); }
+    int64_t lane(int64_t c) const { return panel_lane(c, narrow, lanes); }
     int64_t line() const { return narrow ? lanes : 2 * lanes; }  // lanes that are stored
 };
 
@@ -115,7 +110,7 @@ void fill_general(const MatmulShape &s, const Panel &p, uint8_t *table) {
     }
 }
 
-void pack_panel(const MatmulShape &s, const MatmulLayout &l, const int8_t *weights, const int32_t *bias, Panel &p, uint8_t *to) {
+void measure_panel(const MatmulShape &s, const MatmulLayout &l, const int8_t *weights, const int32_t *bias, Panel &p) {
     p.lanes = l.lanes;
     p.narrow = p.width <= l.lanes;
     p.centred = true;
@@ -125,6 +120,25 @@ void pack_panel(const MatmulShape &s, const MatmulLayout &l, const int8_t *weigh
         p.centred = p.centred && p.sums[c].centred;
         p.fast = p.fast && fast_enough(s, p.first + c, p.sums[c], bias ? bias[p.first + c] : 0);
     }
+    for (int64_t c = 0; c < p.width; ++c) {
+        const uint32_t own = bias ? static_cast<uint32_t>(bias[p.first + c]) : 0u;
+        // Not centred: sum w = sum (w - Zw) + K Zw, and the term K (128 + Zx) Zw takes the second part back.
+        p.folded[c] = l.lifted() ? own - lifted(s) * static_cast<uint32_t>(p.sums[c].sum) : own;
+    }
+}
+
+void fill_table(const MatmulShape &s, const MatmulLayout &l, const Panel &p, uint8_t *table) {
+    if (p.fast) {
+        fill_fast(s, p, table);
+    } else {
+        fill_general(s, p, table);
+    }
+    const Flags flags = {p.fast ? 1 : 0, l.lifted() && !p.centred ? s.weight_zero_point : 0};
+    memcpy(table + 6 * 4 * l.panel(), &flags, sizeof flags);
+}
+
+void pack_panel(const MatmulShape &s, const MatmulLayout &l, const int8_t *weights, const int32_t *bias, Panel &p, uint8_t *to) {
+    measure_panel(s, l, weights, bias, p);
     const int32_t minus = l.lifted() && !p.centred ? 0 : s.weight_zero_point;
     const int64_t step = p.line() * 4, segment_bytes = s.segment_padded(l) / l.group * step;
     for (int64_t c = 0; c < p.width; ++c) {
@@ -137,18 +151,8 @@ void pack_panel(const MatmulShape &s, const MatmulLayout &l, const int8_t *weigh
                 spread_words(w, s.segment_k(), minus, lane, step);
             }
         }
-        const uint32_t own = bias ? static_cast<uint32_t>(bias[p.first + c]) : 0u;
-        // Not centred: sum w = sum (w - Zw) + K Zw, and the term K (128 + Zx) Zw takes the second part back.
-        p.folded[c] = l.lifted() ? own - lifted(s) * static_cast<uint32_t>(p.sums[c].sum) : own;
     }
-    uint8_t *table = to + s.weight_bytes(l);
-    if (p.fast) {
-        fill_fast(s, p, table);
-    } else {
-        fill_general(s, p, table);
-    }
-    const Flags flags = {p.fast ? 1 : 0, l.lifted() && !p.centred ? s.weight_zero_point : 0};
-    memcpy(table + 6 * 4 * l.panel(), &flags, sizeof flags);
+    fill_table(s, l, p, to + s.weight_bytes(l));
 }
 
 }  // namespace
@@ -163,6 +167,14 @@ void matmul_pack(const MatmulShape &s, const MatmulLayout &l, const void *const 
             p.width = s.channels - c < l.panel() ? s.channels - c : l.panel();
             pack_panel(s, l, static_cast<const int8_t *>(inputs[1]), static_cast<const int32_t *>(inputs[2]), p, panels);
         }
+}
+
+void matmul_pack_table(const MatmulShape &s, const MatmulLayout &l, int64_t first, int64_t width, const void *const *inputs, uint8_t *table) {
+    Panel p;
+    p.first = first;
+    p.width = width;
+    measure_panel(s, l, static_cast<const int8_t *>(inputs[1]), static_cast<const int32_t *>(inputs[2]), p);
+    fill_table(s, l, p, table);
 }
 
 // Many tiny groups would leave a panel nearly empty; one product of a channel or two is a depthwise kernel's business.
