@@ -39,7 +39,7 @@ def step_times(compiled: Compiled, values: Mapping[int, np.ndarray]) -> list[Ste
     for step, nanoseconds in zip(steps, spent[1:-1], strict=True):
         # Steps of the plan are in the program's order; one that computes several of its steps writes the last one's.
         end = max(writer[step["output"]] + 1, done)
-        sources = tuple(sorted({s.source for s in program.steps[done:end]}))
+        sources = tuple(sorted({source for s in program.steps[done:end] for source in s.sources}))
         done = end
         name = program.tensors[step["output"]].name
         times.append(StepTime(step["op"], step["kernel"], step["isa"], name, sources, nanoseconds))

@@ -46,14 +46,15 @@ class ProgramTensor:
 class Step:
     """One native operation: tensors by program index (-1: absent), integer attributes named as the kernel's parameters.
 
-    ``source`` is the index of the graph's operation that it computes.
+    ``sources`` are the indices of the graph's operations that it computes, wholly or in part: several where steps were
+    merged.
     """
 
     op: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     attrs: Mapping[str, AttrValue]
-    source: int
+    sources: tuple[int, ...]
 
     def record(self) -> dict[str, Any]:
         """The planner's form of this step."""

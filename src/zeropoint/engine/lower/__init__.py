@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from zeropoint.engine.lower import convolution, elementwise, extrema, joining, movement, pooling, reduction, tables
 from zeropoint.engine.lower.fold import fold
+from zeropoint.engine.lower.fuse_padding import fuse_padding
 from zeropoint.engine.lower.lowering import Lowering, where
 from zeropoint.engine.lower.sixteen import rule_for
 from zeropoint.engine.program import Program
@@ -45,7 +46,8 @@ def lower(
         graph: a verified graph.
         inputs, outputs: graph tensor indices, all of integer type (the graph's own, or those inside its float edges).
         skip: indices of operations that the caller computes itself (the float edges).
-        fuse: merge clamps into the operation before them, so that some intermediate tensors never exist.
+        fuse: merge clamps into the operation before them and padding into the one after it, so that some intermediate
+            tensors never exist.
 
     Raises:
         UnsupportedError: an operation, type or attribute without a native form; names the operation and its tensor.
@@ -74,7 +76,8 @@ def lower(
             if str(error).startswith("operation "):
                 raise
             raise type(error)(f"{where(graph, number)}: {error}") from error
-    return to.finish(outputs)
+    program = to.finish(outputs)
+    return fuse_padding(program) if fuse else program
 
 
 __all__ = ["RULES", "lower"]

@@ -73,6 +73,7 @@ class Lowering:
         self.folded: dict[int, np.ndarray] = {}
         self.inputs: list[int] = []
         self.number = 0
+        self._merged: tuple[int, ...] = ()  # operations whose clamp the step being built takes over
         self._fusions: dict[int, Fusion] = find_fusions(graph, keep) if fuse else {}
         self.fused = frozenset(number for f in self._fusions.values() for number in f.absorbed)
 
@@ -81,6 +82,7 @@ class Lowering:
     def enter(self, number: int) -> None:
         """From here on, steps belong to the graph's operation ``number``."""
         self.number = number
+        self._merged = ()
 
     def tensor(self, i: int) -> Tensor:
         return self.graph.tensors[i]
@@ -182,7 +184,9 @@ class Lowering:
 
     def define(self, i: int) -> int:
         """Program index of a result; with a merged clamp, the result is the clamp's."""
-        target = self._fusions[i].result if i in self._fusions else i
+        target = i
+        if i in self._fusions:
+            target, self._merged = self._fusions[i].result, self._fusions[i].absorbed
         tensor = self.tensor(target)
         if tensor.dtype not in _WIDTHS:
             raise UnsupportedError(f"tensor {tensor.name!r} is {tensor.dtype}: only integers run inside the engine")
@@ -226,7 +230,7 @@ class Lowering:
 
     def step(self, op: str, inputs: Sequence[int], outputs: Sequence[int], attrs: dict[str, AttrValue]) -> None:
         """Append one native operation; operands by program index."""
-        self.steps.append(Step(op, tuple(inputs), tuple(outputs), attrs, self.number))
+        self.steps.append(Step(op, tuple(inputs), tuple(outputs), attrs, (self.number, *self._merged)))
 
     def finish(self, outputs: Sequence[int]) -> Program:
         """The program so far, with graph tensors ``outputs`` as its results."""
