@@ -70,7 +70,8 @@ def test_fast_kernels_equal_the_portable_ones(kind: str) -> None:
         for isa in FAST:
             plan = program.plan(isa=isa)
             assert plan.steps()[0]["isa"] == isa
-            assert plan.steps()[0]["kernel"] == f"{program.steps[0]['op']}_s8_{isa}"
+            name = f"{program.steps[0]['op']}_s8_{isa}"  # and the method, where an instruction set has several
+            assert plan.steps()[0]["kernel"] == name or plan.steps()[0]["kernel"].startswith(name + "_")
             assert np.array_equal(plan.run([x])[0], expected), (kind, case, program.steps[0]["attrs"])
             compared += expected.size
     assert compared > 1000

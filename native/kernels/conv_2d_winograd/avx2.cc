@@ -16,8 +16,17 @@ struct Work {
     uint8_t *padding, *values, *products;  // scratch
 };
 
+// Where a tile lies, counted in tiles.
 struct Place {
-    int64_t image, line, column;  // of a tile, in tiles
+    int64_t image, line, column;
+
+    void next(const WinogradShape &s) {
+        if (++column < s.tile_columns) return;
+        column = 0;
+        if (++line < s.tile_lines) return;
+        line = 0;
+        ++image;
+    }
 };
 
 Place place_of(const WinogradShape &s, int64_t tile) {
@@ -56,8 +65,9 @@ void transform_values(const int8_t *const (&pixels)[16], int64_t channels, int32
 void transform_block(const Work &work, int64_t first, int64_t tiles) {
     const auto &p = work.p;
     const WinogradShape &s = work.s;
-    for (int64_t t = 0; t < tiles; ++t) {
-        const Place at = place_of(s, first + t);
+    const int64_t value_pitch = s.value_pitch();
+    Place at = place_of(s, first);
+    for (int64_t t = 0; t < tiles; ++t, at.next(s)) {
         const int8_t *image = work.x + at.image * p.in_h * p.in_w * p.in_c;
         const int8_t *pixels[16];
         for (int64_t i = 0; i < 4; ++i) {
@@ -68,7 +78,7 @@ void transform_block(const Work &work, int64_t first, int64_t tiles) {
                 pixels[4 * i + j] = inside ? image + (h * p.in_w + w) * p.in_c : reinterpret_cast<const int8_t *>(work.padding);
             }
         }
-        transform_values(pixels, s.in_c, p.input_zero_point, work.values + t * s.tile_pitch(), s.value_pitch());
+        transform_values(pixels, s.in_c, p.input_zero_point, work.values + t * s.tile_pitch(), value_pitch);
     }
 }
 
@@ -91,14 +101,17 @@ void multiply_block(const Work &work, int64_t tiles, const uint8_t *w, const uin
     static void (*const multiplies[6])(const uint8_t *, int64_t, const uint8_t *, int64_t, const uint8_t *, uint8_t *) = {
         multiply<1, VECTORS>, multiply<2, VECTORS>, multiply<3, VECTORS>, multiply<4, VECTORS>, multiply<5, VECTORS>, multiply<6, VECTORS>};
     const WinogradShape &s = work.s;
-    const int64_t groups = (tiles + kLayout.tile_rows - 1) / kLayout.tile_rows;
-    for (int64_t position = 0; position < WinogradShape::kPositions; ++position, w += s.pairs() * 32 * VECTORS) {
+    const int64_t groups = (tiles + kLayout.tile_rows - 1) / kLayout.tile_rows, rows = tiles / groups, taller = tiles % groups;
+    const int64_t pairs = s.pairs(), pitch = s.tile_pitch(), value_pitch = s.value_pitch(), product_pitch = s.product_pitch();
+    for (int64_t position = 0; position < WinogradShape::kPositions; ++position, w += pairs * 32 * VECTORS) {
         const uint8_t *bias = position == 5 ? table + 64 * kBias : nullptr;
-        for (int64_t group = 0, at = 0; group < groups; ++group) {
-            const int64_t next = tiles * (group + 1) / groups;
-            multiplies[next - at - 1](work.values + position * s.value_pitch() + at * s.tile_pitch(), s.tile_pitch(), w, s.pairs(), bias,
-                                      work.products + position * s.product_pitch() + at * 64);
-            at = next;
+        const uint8_t *from = work.values + position * value_pitch;
+        uint8_t *to = work.products + position * product_pitch;
+        for (int64_t group = 0; group < groups; ++group) {  // of equal height, or one more
+            const int64_t count = rows + (group < taller ? 1 : 0);
+            multiplies[count - 1](from, pitch, w, pairs, bias, to);
+            from += count * pitch;
+            to += count * 64;
         }
     }
 }
@@ -147,11 +160,12 @@ template <unsigned VECTORS>
 void finish_block(const Work &work, int64_t first, int64_t tiles, int64_t channel, Tile &t) {
     const auto &p = work.p;
     const int64_t line_bytes = int64_t{p.out_w} * p.out_c;
-    for (int64_t i = 0; i < tiles; ++i) {
-        const Place at = place_of(work.s, first + i);
+    const int64_t pitch = work.s.product_pitch();
+    Place at = place_of(work.s, first);
+    for (int64_t i = 0; i < tiles; ++i, at.next(work.s)) {
         const int64_t line = 2 * at.line, column = 2 * at.column;
         t.out = work.y + (at.image * p.out_h + line) * line_bytes + column * p.out_c + channel;
-        finish_tile<VECTORS>(work.products + i * 64, work.s.product_pitch(), p.out_h - line < 2 ? 1 : 2, p.out_w - column < 2 ? 1 : 2, line_bytes, t);
+        finish_tile<VECTORS>(work.products + i * 64, pitch, p.out_h - line < 2 ? 1 : 2, p.out_w - column < 2 ? 1 : 2, line_bytes, t);
     }
 }
 
@@ -184,7 +198,7 @@ void zp_conv_2d_s8_avx2_winograd(const void *params, const zp_buffers *buffers, 
     t.clamp_max = p.clamp_max;
     t.out_pitch = p.out_c;
 
-    const int64_t panels = s.panels(), per_block = s.block_tiles();
+    const int64_t panels = s.panels(), per_block = s.block_tiles;
     int64_t have_block = -1;
     for (int64_t unit = begin; unit < end; ++unit) {
         const int64_t block = unit / panels, panel = unit % panels, first = block * per_block;

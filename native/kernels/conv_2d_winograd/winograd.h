@@ -39,6 +39,7 @@ constexpr int64_t kWinogradHeaderBytes = 64;
 
 struct WinogradShape {
     int64_t in_c, out_c, tile_lines, tile_columns, tiles;  // tiles: of all images
+    int64_t block_tiles;                                   // tiles of a block; the last one may have fewer
 
     static constexpr MatmulLayout kLayout = kAvx2Layout;
     static constexpr int64_t kPositions = 16;
@@ -48,21 +49,14 @@ struct WinogradShape {
     int64_t weight_bytes() const { return kPositions * pairs() * kLayout.panel() * 4; }
     int64_t panel_bytes() const { return weight_bytes() + 6 * 4 * kLayout.panel() + 64; }
 
-    // Tiles of a block: V in 256 KB, m in 48 KB; whole groups of rows of the product.
-    int64_t block_tiles() const {
-        const int64_t rows = kLayout.tile_rows, fit = (int64_t{1} << 18) / (kPositions * 2 * in_c);
-        const int64_t most = fit < 2 * rows ? 2 * rows : fit > 8 * rows ? 8 * rows : fit / rows * rows;
-        const int64_t count = (tiles + most - 1) / most;
-        return ((tiles + count - 1) / count + rows - 1) / rows * rows;
-    }
-    int64_t blocks() const { return (tiles + block_tiles() - 1) / block_tiles(); }
+    int64_t blocks() const { return (tiles + block_tiles - 1) / block_tiles; }
 
     // Pitches that are an odd number of cache lines: 16 positions a power of two apart would fall into one set of the first cache.
     static constexpr int64_t odd_lines(int64_t bytes) { return (bytes + 63) / 64 / 2 * 128 + 64; }
     int64_t padding_bytes() const { return (in_c + 63) / 64 * 64; }
     int64_t tile_pitch() const { return pairs() * 4; }
-    int64_t value_pitch() const { return odd_lines(block_tiles() * tile_pitch()); }
-    int64_t product_pitch() const { return odd_lines(block_tiles() * 64); }
+    int64_t value_pitch() const { return odd_lines(block_tiles * tile_pitch()); }
+    int64_t product_pitch() const { return odd_lines(block_tiles * 64); }
     int64_t scratch_bytes() const { return padding_bytes() + kPositions * (value_pitch() + product_pitch()); }
 };
 
@@ -73,6 +67,11 @@ inline WinogradShape winograd_shape(const zp_conv_2d_params &p) {
     s.tile_lines = (p.out_h + 1) / 2;
     s.tile_columns = (p.out_w + 1) / 2;
     s.tiles = p.batch * s.tile_lines * s.tile_columns;
+    // V in about 256 KB, m in 48 KB; equal blocks of whole groups of rows of the product.
+    const int64_t rows = WinogradShape::kLayout.tile_rows, fit = 9216 / s.in_c;
+    const int64_t most = fit < 2 * rows ? 2 * rows : fit > 8 * rows ? 8 * rows : fit / rows * rows;
+    const int64_t count = (s.tiles + most - 1) / most;
+    s.block_tiles = ((s.tiles + count - 1) / count + rows - 1) / rows * rows;
     return s;
 }
 
