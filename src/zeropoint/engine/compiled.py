@@ -56,7 +56,8 @@ class Compiled:
         self._inputs = tuple(_form(self.graph, t) for t in self.graph.inputs)
         self._outputs = tuple(_form(self.graph, t) for t in self.edges.outputs)
         # The engine's inputs and outputs are the network's own: nothing is left to do around a run.
-        self._bare = self.edges.inputs == self.graph.inputs and self.edges.outputs == self.graph.outputs
+        ends = self.edges.inputs == self.graph.inputs and self.edges.outputs == self.graph.outputs
+        self._bare = ends and not self.edges.shapes
 
     def run_fitting(self, given: Sequence[Any]) -> list[np.ndarray] | None:
         """The graph's outputs in order, where nothing has to be converted, computed outside or complained about:
