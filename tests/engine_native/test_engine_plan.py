@@ -27,7 +27,7 @@ def test_instruction_sets_agree_and_report_themselves(rng: np.random.Generator) 
         for threads in (1, 2, 3):
             plan = program.plan(threads=threads, isa=isa)
             used = {step["isa"] for step in plan.steps()}
-            # Every operation of this program has a kernel of its own on every rung but one: the depthwise of neondot is neon's.
+            # Each operation here has a kernel of its own on every rung, but the depthwise of neondot is neon's.
             assert used == ({"neondot", "neon"} if isa == "neondot" else {isa})
             assert [step["op"] for step in plan.steps()] == ["conv_2d", "depthwise_conv_2d", "fully_connected"]
             assert np.array_equal(plan.run([x])[0], expected)
