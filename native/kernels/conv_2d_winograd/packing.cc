@@ -71,6 +71,8 @@ bool zp_conv_2d_winograd_accepts(const void *params) {
     if (p.kernel_h != 3 || p.kernel_w != 3 || p.stride_h != 1 || p.stride_w != 1 || p.dilation_h != 1 || p.dilation_w != 1) return false;
     if (p.groups != 1 || p.in_c < 16 || p.out_c < 16 || p.out_h < 4 || p.out_w < 4) return false;
     const WinogradShape s = winograd_shape(p);
+    // The transforms cost about as much as the saved products of 16 channels where more than a fifth of the tiles lies outside (5x5, 7x7).
+    if (p.in_c < 32 && 16 * s.tiles > 5 * p.batch * int64_t{p.out_h} * p.out_w) return false;
     return matmul_accepts(matmul_shape(p), kAvx2Layout) && s.blocks() * s.panels() <= INT32_MAX && s.in_c <= 1 << 14;
 }
 
