@@ -41,8 +41,7 @@ class Compiled:
         """Graph inputs by tensor index -> graph outputs by tensor index."""
         known = self._execute(values)
         for number in self.edges.after:
-            op = self.graph.ops[number]
-            known[op.outputs[0]] = run_edge(self.graph, op, known)
+            run_edge(self.graph, self.graph.ops[number], known)
         return {t: known[t] if t in known else self._constant(t) for t in self.graph.outputs}
 
     def intermediates(self, values: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
@@ -54,15 +53,13 @@ class Compiled:
                     known[i] = from_int8(self.plan.tensor(position), self.graph.tensors[i].dtype)
         known.update(self.program.folded)
         for number in self.edges.after:
-            op = self.graph.ops[number]
-            known[op.outputs[0]] = run_edge(self.graph, op, known)
+            run_edge(self.graph, self.graph.ops[number], known)
         return dict(sorted(known.items()))
 
     def _execute(self, values: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
         known = dict(values)
         for number in self.edges.before:
-            op = self.graph.ops[number]
-            known[op.outputs[0]] = run_edge(self.graph, op, known)
+            run_edge(self.graph, self.graph.ops[number], known)
         results = self.plan.run([np.ascontiguousarray(known[t]) for t in self.edges.inputs])
         known.update(zip(self.edges.outputs, results, strict=True))
         return known

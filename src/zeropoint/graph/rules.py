@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from zeropoint.errors import GraphError
+from zeropoint.graph.detection import detection_shapes, is_detection
 from zeropoint.graph.types import Op
 
 Shape = tuple[int, ...]
@@ -239,6 +240,10 @@ def _topk(c: Call) -> Sequence[Shape]:
 
 
 def _custom(c: Call) -> Sequence[Shape]:
+    if is_detection(c.op):
+        if len(c.shapes) != 3 or len(c.op.outputs) != 4:
+            c.fail(f"{len(c.shapes)} inputs and {len(c.op.outputs)} outputs; it has 3 and 4")
+        return detection_shapes(c.op, {i: c.shape(i) for i in range(3)})
     return c.stored
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from zeropoint.errors import GraphError
 from zeropoint.graph.constraints import check_op, check_quantization
+from zeropoint.graph.detection import is_detection
 from zeropoint.graph.kinds import KINDS
 from zeropoint.graph.shapes import SHAPE_RULES, check_shape, infer_shapes
 from zeropoint.graph.types import Graph, Op, Tensor
@@ -28,7 +29,8 @@ def verify(graph: Graph, *, integer_only: bool = True) -> None:
     Args:
         graph: what to check.
         integer_only: also demand integers between input and output. Real numbers may stand at the very edge: a float
-            graph input that only QUANTIZE reads, a float graph output that DEQUANTIZE (or a custom operation) writes.
+            graph input that only QUANTIZE reads, a float graph output that DEQUANTIZE (or a custom operation) writes,
+            and the operands of TFLite_Detection_PostProcess there.
 
     Raises:
         GraphError: the first rule that is broken, with the operation or tensor, and what to do.
@@ -160,12 +162,17 @@ def _check_order(graph: Graph) -> None:
 def _check_integers(graph: Graph) -> None:
     """No real number between input and output, but for QUANTIZE and DEQUANTIZE at the very edge."""
     inputs, outputs = set(graph.inputs), set(graph.outputs)
+    detected = {t for op in graph.ops if is_detection(op) for t in op.inputs}  # codes, or what DEQUANTIZE made of them
+    dequantized = {op.outputs[0] for op in graph.ops if op.kind == "dequantize"}
     for i, op in enumerate(graph.ops):
         for t in op.inputs:
-            if t >= 0 and graph.tensors[t].dtype in FLOATS and not (op.kind == "quantize" and t in inputs):
+            if t < 0 or graph.tensors[t].dtype not in FLOATS or (op.kind == "quantize" and t in inputs):
+                continue
+            if not (is_detection(op) and (t in dequantized or graph.tensors[t].is_constant)):
                 _refuse_real(graph, i, op, t, "reads")
         for t in op.outputs:
-            if graph.tensors[t].dtype in FLOATS and not (op.kind in ("dequantize", "custom") and t in outputs):
+            ends = t in outputs or (op.kind == "dequantize" and t in detected) or is_detection(op)
+            if graph.tensors[t].dtype in FLOATS and not (op.kind in ("dequantize", "custom") and ends):
                 _refuse_real(graph, i, op, t, "writes")
     for t in inputs & outputs:
         if graph.tensors[t].dtype in FLOATS:
