@@ -19,6 +19,21 @@
     X(pad)                     \
     X(concatenation)           \
     X(resize_nearest_neighbor) \
-    X(resize_bilinear)
+    X(resize_bilinear)         \
+    X(arg_extremum)            \
+    X(gather)                  \
+    X(gather_nd)               \
+    X(cast)                    \
+    X(compare)                 \
+    X(select)                  \
+    X(integer_arithmetic)      \
+    X(batch_matmul)            \
+    X(squared_difference)      \
+    X(prelu)                   \
+    X(l2_normalization)        \
+    X(log_softmax)             \
+    X(top_k)                   \
+    X(svdf)                    \
+    X(lstm)
 
 #endif

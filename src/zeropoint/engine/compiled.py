@@ -14,8 +14,10 @@ from zeropoint.engine.edges import Edges, find_edges, run_edge
 from zeropoint.engine.lower import lower
 from zeropoint.engine.lower.lowering import from_int8
 from zeropoint.engine.program import Program
-from zeropoint.errors import EngineError
+from zeropoint.errors import EngineError, InputError
 from zeropoint.graph import Graph
+
+State = dict[int, np.ndarray]  # of a network with memory: its variables by graph index
 
 
 def native() -> Any:
@@ -37,17 +39,22 @@ class Compiled:
     keep: bool
     _reading: threading.Lock = field(default_factory=threading.Lock)
 
-    def run(self, values: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
-        """Graph inputs by tensor index -> graph outputs by tensor index."""
-        known = self._execute(values)
+    def new_state(self) -> State:
+        """The memory of a network that has seen nothing: zeros."""
+        tensors = {t: self.program.tensors[i] for t, i in zip(self.program.states, self._state_inputs, strict=True)}
+        return {t: np.zeros(p.shape, p.dtype) for t, p in tensors.items()}
+
+    def run(self, values: Mapping[int, np.ndarray], state: State | None = None) -> dict[int, np.ndarray]:
+        """Graph inputs by tensor index -> graph outputs by tensor index. ``state`` is read and then updated."""
+        known = self._execute(values, state)
         for number in self.edges.after:
             run_edge(self.graph, self.graph.ops[number], known)
         return {t: known[t] if t in known else self._constant(t) for t in self.graph.outputs}
 
-    def intermediates(self, values: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
+    def intermediates(self, values: Mapping[int, np.ndarray], state: State | None = None) -> dict[int, np.ndarray]:
         """Every tensor that is not a constant of the model, by graph index, in the graph's own types."""
         with self._reading:  # reading a tensor is about the run before it
-            known = self._execute(values)
+            known = self._execute(values, state)
             for i, position in self.program.index.items():
                 if i not in known and self.graph.tensors[i].data is None:
                     known[i] = from_int8(self.plan.tensor(position), self.graph.tensors[i].dtype)
@@ -56,12 +63,22 @@ class Compiled:
             run_edge(self.graph, self.graph.ops[number], known)
         return dict(sorted(known.items()))
 
-    def _execute(self, values: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
+    @property
+    def _state_inputs(self) -> tuple[int, ...]:
+        return self.program.inputs[len(self.edges.inputs) :]
+
+    def _execute(self, values: Mapping[int, np.ndarray], state: State | None) -> dict[int, np.ndarray]:
         known = dict(values)
         for number in self.edges.before:
             run_edge(self.graph, self.graph.ops[number], known)
-        results = self.plan.run([np.ascontiguousarray(known[t]) for t in self.edges.inputs])
-        known.update(zip(self.edges.outputs, results, strict=True))
+        memory = self.new_state() if state is None else state
+        if set(memory) != set(self.program.states):
+            raise InputError(f"a state of {len(memory)} arrays for a network that keeps {len(self.program.states)}")
+        fed = [known[t] for t in self.edges.inputs] + [memory[t] for t in self.program.states]
+        results = self.plan.run([np.ascontiguousarray(x) for x in fed])
+        outputs = len(self.edges.outputs)
+        known.update(zip(self.edges.outputs, results[:outputs], strict=True))
+        memory.update(zip(self.program.states, results[outputs:], strict=True))
         return known
 
     def _constant(self, tensor: int) -> np.ndarray:

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from zeropoint.engine.compiled import State
 from zeropoint.engine.inputs import has_open_batch
 from zeropoint.engine.session import Session
 from zeropoint.errors import FormatError, ZeropointError
 from zeropoint.formats import load
 from zeropoint.graph import Graph, Quantization, Signature, infer_shapes
+from zeropoint.graph.detection import is_detection
 
 Details = dict[str, Any]
 
@@ -67,6 +69,8 @@ class Interpreter:
         self._shaped = self._graph
         self._pending: dict[int, tuple[int, ...]] = {}
         self._values: dict[int, np.ndarray] = {}
+        self._state: State = {}
+        self._undeclared = {t for op in self._graph.ops if is_detection(op) for t in op.outputs}
 
     def allocate_tensors(self) -> None:
         """Make room for the tensors, at the sizes asked for by ``resize_tensor_input``.
@@ -81,6 +85,9 @@ class Interpreter:
             readable = (*self._shaped.inputs, *self._shaped.outputs)
             shapes = {i: self._shaped.tensors[i] for i in readable}
             self._values = {i: np.zeros(t.shape, np.dtype(t.dtype)) for i, t in shapes.items() if t.data is None}
+            batched = [i for i in self._graph.inputs if has_open_batch(self._graph.tensors[i])]
+            self._state = self._session.new_state(self._shaped.tensors[batched[0]].shape[0] if batched else None)
+            self._values.update(self._state)
             self._allocated = True
 
     def invoke(self) -> None:
@@ -90,12 +97,12 @@ class Interpreter:
         inputs = [self._values[i] for i in self._graph.inputs]
         results: Mapping[int, np.ndarray]
         if self._preserve:
-            results = self._session.intermediates(inputs)
+            results = self._session.intermediates(inputs, state=self._state)
         else:
-            found = self._session.run(inputs)
+            found = self._session.run(inputs, state=self._state)
             listed = found if isinstance(found, tuple) else (found,)
             results = dict(zip(self._graph.outputs, listed, strict=True))  # type: ignore[arg-type]
-        for i, value in results.items():
+        for i, value in {**results, **self._state}.items():
             if i in self._graph.inputs:
                 continue
             if i in self._values and self._values[i].shape == value.shape:
@@ -154,7 +161,10 @@ class Interpreter:
         self._pending[index] = shape
 
     def reset_all_variables(self) -> None:
-        """Integer networks keep no variables between runs; nothing to do."""
+        """Set the network's memory (the state of SVDF and LSTM, kept from one ``invoke`` to the next) to zero."""
+        for i, value in self._state.items():
+            self._state[i] = np.zeros_like(value)
+            self._values[i][...] = 0
 
     def get_input_details(self) -> list[Details]:
         """One dictionary per input: name, index, shape, shape_signature, dtype, quantization and its parameters."""
@@ -231,14 +241,16 @@ class Interpreter:
     def _details(self, index: int) -> Details:
         tensor = self._shaped.tensors[index]
         q = tensor.quantization or Quantization((), ())
+        # Files leave the shapes of detections out; they are known once there is memory for them.
+        shape = () if index in self._undeclared and not self._allocated else tensor.shape
         # The single-number form is for tensors with one scale; a file may leave the zero point out.
         single = (float(np.float32(q.scale[0])), int((q.zero_point or (0,))[0])) if len(q.scale) == 1 else (0.0, 0)
         zero_points = q.zero_point or (0,) * len(q.scale)
         return {
             "name": tensor.name,
             "index": index,
-            "shape": np.array(tensor.shape, np.int32),
-            "shape_signature": np.array(tensor.shape_signature or tensor.shape, np.int32),
+            "shape": np.array(shape, np.int32),
+            "shape_signature": np.array(tensor.shape_signature or shape, np.int32),
             "dtype": np.dtype(tensor.dtype).type,
             "quantization": single,
             "quantization_parameters": {

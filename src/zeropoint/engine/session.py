@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from zeropoint.engine.compiled import Compiled, compile_graph
-from zeropoint.engine.inputs import arrange
+from zeropoint.engine.compiled import Compiled, State, compile_graph
+from zeropoint.engine.inputs import arrange, has_open_batch
 from zeropoint.engine.program import Program
 from zeropoint.errors import InputError, UnsupportedError, ZeropointError
 from zeropoint.formats import load
@@ -49,6 +49,10 @@ class Session:
         EngineError: an unknown instruction set, or one that this CPU lacks.
 
     Any number of Python threads may call ``run`` at once; the interpreter lock is released while the engine computes.
+
+    A session remembers nothing: the memory of a recurrent network (SVDF, LSTM) starts at zero in every ``run``, and
+    each sample of a batch has its own. Who feeds a stream keeps the memory: ``state = session.new_state()`` once, then
+    ``session.run(x, state=state)`` for each piece of the stream.
     """
 
     def __init__(self, model: Source, *, threads: int = 1, isa: str | None = None) -> None:
@@ -76,13 +80,22 @@ class Session:
         """The integer program at the model's own batch size."""
         return self._compiled(None, keep=False).program
 
-    def run(self, x: Any) -> Outputs:
+    def new_state(self, batch: int | None = None) -> State:
+        """The memory of the network before its first input, for ``batch`` samples (None: the model's own number).
+
+        Arrays of zeros by the graph's tensor index; empty for a network without memory.
+        """
+        own = [self._graph.tensors[i].shape[0] for i in self._graph.inputs if has_open_batch(self._graph.tensors[i])]
+        return self._compiled(None if own and batch == own[0] else batch, keep=False).new_state()
+
+    def run(self, x: Any, *, state: State | None = None) -> Outputs:
         """The network's outputs for ``x``.
 
         Args:
             x: an array for a network with one input; a list or tuple of arrays in the order of the graph's inputs; or a
                 dict of arrays by input name (the tensor's, or the signature's). Shape and type must be the
                 input's; where the model has batch 1 (or an open batch), the first dimension may be any size.
+            state: from ``new_state`` for as many samples; read, and updated in place. None: zeros, and forgotten.
 
         Returns:
             An array where the network has one output, else a tuple in the order of the graph's outputs. A dict in gives
@@ -92,21 +105,21 @@ class Session:
             InputError: a missing or unknown input, or a wrong type, rank or shape; names it and what is expected.
         """
         arranged = arrange(self._graph, x)
-        results = self._compiled(arranged.batch, keep=False).run(arranged.values)
+        results = self._compiled(arranged.batch, keep=False).run(arranged.values, state)
         if arranged.names is not None:
             return {name: results[t] for name, t in arranged.names.items()}
         if len(self._graph.outputs) == 1:
             return results[self._graph.outputs[0]]
         return tuple(results[t] for t in self._graph.outputs)
 
-    def intermediates(self, x: Any) -> dict[int, np.ndarray]:
+    def intermediates(self, x: Any, *, state: State | None = None) -> dict[int, np.ndarray]:
         """Every computed tensor of the network for ``x``, by graph index, in the graph's own types: for proofs.
 
         Inputs and outputs are among them; constants are not. Plans without merging operations, so that every tensor
         of the graph exists.
         """
         arranged = arrange(self._graph, x)
-        return self._compiled(arranged.batch, keep=True).intermediates(arranged.values)
+        return self._compiled(arranged.batch, keep=True).intermediates(arranged.values, state)
 
     def steps(self) -> list[dict[str, Any]]:
         """The plan's steps in order: ``{"op", "kernel", "isa", "units"}`` of each, for the model's own batch."""

@@ -13,7 +13,7 @@ from zeropoint.errors import GraphError
 from zeropoint.graph.constraints import check_op, check_quantization
 from zeropoint.graph.detection import is_detection
 from zeropoint.graph.kinds import KINDS
-from zeropoint.graph.shapes import SHAPE_RULES, check_shape, infer_shapes
+from zeropoint.graph.shapes import SHAPE_RULES, check_shape, infer_shapes, used_tensors
 from zeropoint.graph.types import Graph, Op, Tensor
 
 DTYPES = (
@@ -35,8 +35,9 @@ def verify(graph: Graph, *, integer_only: bool = True) -> None:
     Raises:
         GraphError: the first rule that is broken, with the operation or tensor, and what to do.
     """
+    used = used_tensors(graph)
     for i, t in enumerate(graph.tensors):
-        _check_tensor(i, t)
+        _check_tensor(i, t, i in used)
     _check_ends(graph)
     _check_order(graph)
     for i, op in enumerate(graph.ops):
@@ -61,11 +62,11 @@ def _where(index: int, op: Op) -> str:
     return f"op {index} ({op.kind})"
 
 
-def _check_tensor(i: int, t: Tensor) -> None:
+def _check_tensor(i: int, t: Tensor, used: bool) -> None:
     what = f"tensor {i} ({t.name!r})"
     if t.dtype not in DTYPES:
         raise GraphError(f"{what} has type {t.dtype!r}; the types are {', '.join(DTYPES)}")
-    check_shape(t.shape, what, empty=t.data is not None)
+    check_shape(t.shape, what, empty=t.data is not None or not used)
     if t.shape_signature and (
         len(t.shape_signature) != len(t.shape)
         or any(s not in (-1, d) for s, d in zip(t.shape_signature, t.shape, strict=True))
@@ -128,7 +129,7 @@ def _check_order(graph: Graph) -> None:
                 bounds = f"{least}" if least == most else f"{least} or more" if most is None else f"{least} to {most}"
                 raise GraphError(f"{_where(i, op)} has {len(indices)} {role}; it takes {bounds}")
         for position, t in enumerate(op.inputs):
-            if t == -1 and position >= kind.inputs[0]:
+            if t == -1 and (position >= kind.inputs[0] or position in kind.optional):
                 continue
             if not 0 <= t < count:
                 raise GraphError(f"{_where(i, op)} input {position} is tensor {t}, but there are {count} tensors")
