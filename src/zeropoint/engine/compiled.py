@@ -40,9 +40,13 @@ class Compiled:
     _reading: threading.Lock = field(default_factory=threading.Lock)
 
     def new_state(self) -> State:
-        """The memory of a network that has seen nothing: zeros."""
-        tensors = {t: self.program.tensors[i] for t, i in zip(self.program.states, self._state_inputs, strict=True)}
-        return {t: np.zeros(p.shape, p.dtype) for t, p in tensors.items()}
+        """The memory of a network that has seen nothing: the code of real 0 everywhere, its tensor's zero point."""
+        state: State = {}
+        for t in self.program.states:
+            tensor = self.graph.tensors[t]
+            zero_point = 0 if tensor.quantization is None else tensor.quantization.zero_point[0]
+            state[t] = np.full(tensor.shape, zero_point, tensor.dtype)
+        return state
 
     def run(self, values: Mapping[int, np.ndarray], state: State | None = None) -> dict[int, np.ndarray]:
         """Graph inputs by tensor index -> graph outputs by tensor index. ``state`` is read and then updated."""
@@ -62,10 +66,6 @@ class Compiled:
         for number in self.edges.after:
             run_edge(self.graph, self.graph.ops[number], known)
         return dict(sorted(known.items()))
-
-    @property
-    def _state_inputs(self) -> tuple[int, ...]:
-        return self.program.inputs[len(self.edges.inputs) :]
 
     def _execute(self, values: Mapping[int, np.ndarray], state: State | None) -> dict[int, np.ndarray]:
         known = dict(values)

@@ -85,9 +85,8 @@ class Interpreter:
             readable = (*self._shaped.inputs, *self._shaped.outputs)
             shapes = {i: self._shaped.tensors[i] for i in readable}
             self._values = {i: np.zeros(t.shape, np.dtype(t.dtype)) for i, t in shapes.items() if t.data is None}
-            batched = [i for i in self._graph.inputs if has_open_batch(self._graph.tensors[i])]
-            self._state = self._session.new_state(self._shaped.tensors[batched[0]].shape[0] if batched else None)
-            self._values.update(self._state)
+            self._state = self._new_state()
+            self._values.update({i: np.array(value) for i, value in self._state.items()})
             self._allocated = True
 
     def invoke(self) -> None:
@@ -161,10 +160,11 @@ class Interpreter:
         self._pending[index] = shape
 
     def reset_all_variables(self) -> None:
-        """Set the network's memory (the state of SVDF and LSTM, kept from one ``invoke`` to the next) to zero."""
-        for i, value in self._state.items():
-            self._state[i] = np.zeros_like(value)
-            self._values[i][...] = 0
+        """Set the network's memory (the state of SVDF and LSTM, kept from one ``invoke`` to the next) to real zero."""
+        if self._allocated:
+            self._state = self._new_state()
+            for i, value in self._state.items():
+                self._values[i][...] = value
 
     def get_input_details(self) -> list[Details]:
         """One dictionary per input: name, index, shape, shape_signature, dtype, quantization and its parameters."""
@@ -218,6 +218,10 @@ class Interpreter:
             hint = "run invoke()" if self._preserve else "construct with experimental_preserve_all_tensors=True"
             raise ValueError(f"Tensor data is null: {index} ({name!r}) is an intermediate tensor; {hint} first")
         return self._values[index]
+
+    def _new_state(self) -> State:
+        batched = [i for i in self._graph.inputs if has_open_batch(self._graph.tensors[i])]
+        return self._session.new_state(self._shaped.tensors[batched[0]].shape[0] if batched else None)
 
     def _resized(self) -> Graph:
         shapes = {i: self._pending.get(i, self._shaped.tensors[i].shape) for i in self._graph.inputs}

@@ -50,7 +50,7 @@ class Session:
 
     Any number of Python threads may call ``run`` at once; the interpreter lock is released while the engine computes.
 
-    A session remembers nothing: the memory of a recurrent network (SVDF, LSTM) starts at zero in every ``run``, and
+    A session remembers nothing: the memory of a recurrent network (SVDF, LSTM) starts at (real) zero in every ``run``, and
     each sample of a batch has its own. Who feeds a stream keeps the memory: ``state = session.new_state()`` once, then
     ``session.run(x, state=state)`` for each piece of the stream.
     """
@@ -83,7 +83,7 @@ class Session:
     def new_state(self, batch: int | None = None) -> State:
         """The memory of the network before its first input, for ``batch`` samples (None: the model's own number).
 
-        Arrays of zeros by the graph's tensor index; empty for a network without memory.
+        Arrays of codes of real zero by the graph's tensor index; empty for a network without memory.
         """
         own = [self._graph.tensors[i].shape[0] for i in self._graph.inputs if has_open_batch(self._graph.tensors[i])]
         return self._compiled(None if own and batch == own[0] else batch, keep=False).new_state()
@@ -95,7 +95,7 @@ class Session:
             x: an array for a network with one input; a list or tuple of arrays in the order of the graph's inputs; or a
                 dict of arrays by input name (the tensor's, or the signature's). Shape and type must be the
                 input's; where the model has batch 1 (or an open batch), the first dimension may be any size.
-            state: from ``new_state`` for as many samples; read, and updated in place. None: zeros, and forgotten.
+            state: from ``new_state`` for as many samples; read, and updated in place. None: real zeros, and forgotten.
 
         Returns:
             An array where the network has one output, else a tuple in the order of the graph's outputs. A dict in gives
