@@ -75,7 +75,7 @@ class Compiled:
         if set(memory) != set(self.program.states):
             raise InputError(f"a state of {len(memory)} arrays for a network that keeps {len(self.program.states)}")
         fed = [known[t] for t in self.edges.inputs] + [memory[t] for t in self.program.states]
-        results = self.plan.run([np.ascontiguousarray(x) for x in fed])
+        results = self.plan.run([np.require(x, requirements="C") for x in fed])
         outputs = len(self.edges.outputs)
         known.update(zip(self.edges.outputs, results[:outputs], strict=True))
         memory.update(zip(self.program.states, results[outputs:], strict=True))

@@ -50,9 +50,9 @@ class Session:
 
     Any number of Python threads may call ``run`` at once; the interpreter lock is released while the engine computes.
 
-    A session remembers nothing: the memory of a recurrent network (SVDF, LSTM) starts at (real) zero in every ``run``, and
-    each sample of a batch has its own. Who feeds a stream keeps the memory: ``state = session.new_state()`` once, then
-    ``session.run(x, state=state)`` for each piece of the stream.
+    A session remembers nothing: the memory of a recurrent network (SVDF, LSTM) starts at real zero in every ``run``,
+    and each sample of a batch has its own. Who feeds a stream keeps the memory: ``state = session.new_state()`` once,
+    then ``session.run(x, state=state)`` for each piece of the stream.
     """
 
     def __init__(self, model: Source, *, threads: int = 1, isa: str | None = None) -> None:
