@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import zeropoint as zp
 from builders_net import Net, codes
 from zeropoint.engine.detection import largest
 from zeropoint.formats import dumps
-from zeropoint.graph import Graph
+from zeropoint.graph import Graph, infer_missing_shapes
 from zeropoint.graph.detection import detection_options
 
 Rng = np.random.Generator
@@ -126,12 +127,15 @@ def test_dequantized_boxes_and_scores_are_taken_too() -> None:
     assert len(zp.Session(zp.loads(dumps(graph))).intermediates(x)) == 8
 
 
-def test_results_without_a_shape_get_one_when_read() -> None:
+def test_results_without_a_shape_get_one() -> None:
     graph = detector(np.random.default_rng(0))
-    bare = dumps(graph)
-    it = zp.Interpreter(model_content=bare)
+    bare = tuple(replace(t, shape=()) if i in graph.outputs else t for i, t in enumerate(graph.tensors))
+    shapes = [(1, 10, 4), (1, 10), (1, 10), (1,)]
+    assert [infer_missing_shapes(graph.replace(tensors=bare)).tensors[t].shape for t in graph.outputs] == shapes
+    assert infer_missing_shapes(graph) is graph
+    it = zp.Interpreter(model_content=dumps(graph))
     it.allocate_tensors()
-    assert [d["shape"].tolist() for d in it.get_output_details()] == [[1, 10, 4], [1, 10], [1, 10], [1]]
+    assert [tuple(d["shape"].tolist()) for d in it.get_output_details()] == shapes
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,18 @@
 """The options of ``TFLite_Detection_PostProcess``, the custom operation at the end of SSD detectors, and its shapes.
 
-A custom operation carries its options as a FlexBuffer map. Files leave the shapes of its four results out: like LiteRT,
-``infer_detections`` fills them in, so that such a file means here what it means there.
+A custom operation carries its options as a FlexBuffer map. Files leave the shapes of its four results out
+(``retype.infer_missing_shapes`` fills them in).
 """
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from zeropoint.errors import GraphError
-from zeropoint.graph.types import Graph, Op
+from zeropoint.graph.types import Op
 
 CUSTOM_CODE = "TFLite_Detection_PostProcess"
 # What a file that says nothing means by it, for regular suppression.
@@ -119,26 +118,3 @@ def detection_shapes(op: Op, shapes: Mapping[int, tuple[int, ...]]) -> list[tupl
             f"{CUSTOM_CODE}: {scores[2]} scores an anchor for {options.num_classes} classes (and a background)"
         )
     return [(1, options.rows, 4), (1, options.rows), (1, options.rows), (1,)]
-
-
-def infer_detections(graph: Graph) -> Graph:
-    """The graph with the type and shapes of detection results filled in where the file left them out (rank 0).
-
-    Everything else is untouched; what does not fit is left for ``verify`` to name.
-    """
-    tensors = list(graph.tensors)
-    changed = False
-    for op in graph.ops:
-        if not is_detection(op) or len(op.inputs) != 3 or len(op.outputs) != 4:
-            continue
-        if any(not 0 <= t < len(tensors) for t in (*op.inputs, *op.outputs)):
-            continue
-        try:
-            made = detection_shapes(op, {i: tensors[t].shape for i, t in enumerate(op.inputs)})
-        except GraphError:
-            continue
-        for t, shape in zip(op.outputs, made, strict=True):
-            if tensors[t].shape == () and not tensors[t].is_constant:
-                tensors[t] = dataclasses.replace(tensors[t], shape=shape, dtype="float32", shape_signature=())
-                changed = True
-    return graph.replace(tensors=tuple(tensors)) if changed else graph
