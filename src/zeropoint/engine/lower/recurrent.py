@@ -80,8 +80,7 @@ def lstm(op: Op, to: Lowering) -> None:
     steps, batch = (to.shape(x)[:2] if by_time else to.shape(x)[1::-1]) if sequence else (1, to.shape(x)[0])
     if inputs[11] >= 0 and cells != outputs:
         raise UnsupportedError("peephole connections beside a projection to another size: the reference mixes samples")
-    exponent = _cell_exponent(to, c)
-    hidden_scale, hidden_zero_point = _intermediate(op, to, 4)
+    hidden_zero_point = _intermediate(op, to, 4)[1]
     attrs: dict[str, AttrValue] = {
         "batch": batch,
         "time": steps,
@@ -93,19 +92,9 @@ def lstm(op: Op, to: Lowering) -> None:
         "input_zero_point": to.zero_point(x),
         "output_zero_point": to.zero_point(h),
         "hidden_zero_point": hidden_zero_point,
-        "cell_exponent": exponent,
-        "cell_clip": _clip(real(op, "cell_clip", 0.0), to.scale(c), 2**15 - 1),
-        "projection_clip": _clip(real(op, "proj_clip", 0.0), to.scale(y), 127),
-        **_gate_scales(op, to, inputs, exponent),
     }
-    projection = np.float32(1)
-    if inputs[16] >= 0:
-        projection = to.scale(inputs[16]) * np.float32(hidden_scale) / to.scale(h)
-    attrs.update(
-        zip(("projection_multiplier", "projection_shift"), quantize_multiplier(float(projection)), strict=True)
-    )
-    hidden = float(np.float32(2.0**-15 / float(hidden_scale) * 2.0**-15))
-    attrs.update(zip(("hidden_multiplier", "hidden_shift"), quantize_multiplier(hidden), strict=True))
+    with np.errstate(all="ignore"):  # scales at the ends of float32: what is not finite is refused, the rest saturates
+        attrs.update(_scales(op, to, inputs))
     used = [to.use(i) for i in inputs]
     scratch = to.add(ProgramTensor(f"{to.tensor(y).name}:gates", (batch, 4, cells), "int16"))
     to.step("lstm", used, [to.define(y), to.define_next(h), to.define_next(c), scratch], attrs)
@@ -155,6 +144,28 @@ def _clip(limit: float, scale: np.float32, most: int) -> int:
     return int(min(np.float32(limit) / scale, np.float32(most))) if limit > 0 else 0
 
 
+def _scales(op: Op, to: Lowering, inputs: list[int]) -> dict[str, AttrValue]:
+    """What of the parameters follows from real numbers, each quotient in float32 as the reference takes it."""
+    y, h, c = op.outputs[0], inputs[_STATE], inputs[_CELL_STATE]
+    exponent, hidden_scale = _cell_exponent(to, c), _intermediate(op, to, 4)[0]
+    projection = np.float32(1)
+    if inputs[16] >= 0:
+        projection = to.scale(inputs[16]) * hidden_scale / to.scale(h)
+    hidden = np.float32(2.0**-15 / float(hidden_scale) * 2.0**-15)
+    projection_multiplier, projection_shift = quantize_multiplier(float(projection))
+    hidden_multiplier, hidden_shift = quantize_multiplier(float(hidden))
+    return {
+        "cell_exponent": exponent,
+        "cell_clip": _clip(real(op, "cell_clip", 0.0), to.scale(c), 2**15 - 1),
+        "projection_clip": _clip(real(op, "proj_clip", 0.0), to.scale(y), 127),
+        "projection_multiplier": projection_multiplier,
+        "projection_shift": projection_shift,
+        "hidden_multiplier": hidden_multiplier,
+        "hidden_shift": hidden_shift,
+        **_gate_scales(op, to, inputs, exponent),
+    }
+
+
 def _gate_scales(op: Op, to: Lowering, inputs: list[int], exponent: int) -> dict[str, AttrValue]:
     """Multipliers and shifts of the four gates, arrays of 4; 0 where a gate lacks the term."""
     found: dict[str, list[int]] = {}
@@ -173,7 +184,7 @@ def _gate_scales(op: Op, to: Lowering, inputs: list[int], exponent: int) -> dict
             multiplier, shift = (0, 0) if factor is None else quantize_multiplier(float(factor))
             found.setdefault(f"{term}_multiplier", []).append(multiplier)
             found.setdefault(f"{term}_shift", []).append(shift + 12 if term == "norm" and factor is not None else shift)
-        guard = 1 if norm < 0 else max(1, int(np.float32(10000) * to.scale(norm)))
+        guard = 1 if norm < 0 else max(1, int(min(np.float32(10000) * to.scale(norm), np.float32(2**30))))
         found.setdefault("variance_guard", []).append(guard)
     return {name: np.array(values, np.int32) for name, values in found.items()}
 
