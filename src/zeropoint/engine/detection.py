@@ -15,6 +15,8 @@ import numpy as np
 from zeropoint.errors import InputError
 from zeropoint.graph.detection import CUSTOM_CODE, DetectionOptions
 
+_LARGEST_EXPONENT = 709.782712893384  # of a double
+
 Results = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -52,31 +54,42 @@ def decode(encodings: np.ndarray, anchors: np.ndarray, scales: Sequence[float]) 
 
 
 def _exp(x: np.ndarray) -> np.ndarray:
-    """The C library's double precision exponential; NumPy's own differs from it in the last bit on some machines."""
-    return np.array([math.inf if v > 709.782712893384 else math.exp(v) for v in x.tolist()])
+    """The C library's double precision exponential; NumPy's own differs from it in the last bit on some machines.
 
-
-def _overlaps(boxes: np.ndarray, one: np.ndarray) -> np.ndarray:
-    """Intersection over union of every box with one; 0 where either has no area."""
-    with np.errstate(all="ignore"):
-        area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-        area_one = (one[2] - one[0]) * (one[3] - one[1])
-        height = np.maximum(np.minimum(boxes[:, 2], one[2]) - np.maximum(boxes[:, 0], one[0]), np.float32(0))
-        width = np.maximum(np.minimum(boxes[:, 3], one[3]) - np.maximum(boxes[:, 1], one[1]), np.float32(0))
-        common = height * width
-        ratio = common / (area_one + area - common)
-    return np.where((area <= 0) | (area_one <= 0), np.float32(0), ratio)
+    Encodings are 8-bit codes, so few different numbers are worth computing.
+    """
+    values, places = np.unique(x, return_inverse=True)
+    found = [math.inf if v > _LARGEST_EXPONENT else math.exp(v) for v in values.tolist()]
+    return np.asarray(np.array(found)[places.reshape(x.shape)])
 
 
 def suppress(boxes: np.ndarray, scores: np.ndarray, most: int, options: DetectionOptions) -> list[int]:
-    """Indices of the boxes that stay, by falling score, equal ones in order: at most ``most``."""
+    """Indices of the boxes that stay, by falling score, equal ones in order: at most ``most``.
+
+    A box goes where its intersection with a better one that stays is more than ``iou_threshold`` of their union; boxes
+    without area have no intersection.
+    """
     candidates = np.flatnonzero(scores >= np.float32(options.score_threshold))
     candidates = candidates[np.argsort(-scores[candidates], kind="stable")]
-    limit, kept = np.float32(options.iou_threshold), list[int]()
-    while candidates.size and len(kept) < most:
-        best, candidates = int(candidates[0]), candidates[1:]
-        kept.append(best)
-        candidates = candidates[~(_overlaps(boxes[candidates], boxes[best]) > limit)]
+    low_y, low_x, high_y, high_x = np.ascontiguousarray(boxes[candidates].T)
+    limit, nothing = np.float32(options.iou_threshold), np.float32(0)
+    alive, kept = np.ones(candidates.size, bool), list[int]()
+    with np.errstate(all="ignore"):
+        area = (high_y - low_y) * (high_x - low_x)
+        for i in range(candidates.size):
+            if not alive[i]:
+                continue
+            kept.append(int(candidates[i]))
+            if len(kept) == most:
+                break
+            if not area[i] > 0:
+                continue
+            rest = slice(i + 1, None)
+            height = np.minimum(high_y[rest], high_y[i]) - np.maximum(low_y[rest], low_y[i])
+            width = np.minimum(high_x[rest], high_x[i]) - np.maximum(low_x[rest], low_x[i])
+            common = np.maximum(height, nothing) * np.maximum(width, nothing)
+            overlap = common / (area[i] + area[rest] - common)
+            alive[rest] &= ~((overlap > limit) & (area[rest] > 0))
     return kept
 
 

@@ -131,9 +131,15 @@ def _dequantize(graph: Graph, op: Op, x: list[np.ndarray]) -> list[np.ndarray]:
 
 
 def _detect(graph: Graph, op: Op, x: list[np.ndarray]) -> list[np.ndarray]:
-    real = [v if v.dtype == np.float32 else dequantize(v, _params(graph, t)) for t, v in zip(op.inputs, x, strict=True)]
-    boxes, scores, anchors = real
+    boxes, scores, anchors = (_real(graph, t, value) for t, value in zip(op.inputs, x, strict=True))
     return list(detect(boxes, scores, anchors, detection_options(op)))
+
+
+def _real(graph: Graph, tensor: int, value: np.ndarray) -> np.ndarray:
+    """float32 values as they are, uint8 codes as the numbers they stand for."""
+    if value.dtype == np.float32:
+        return value
+    return np.asarray(dequantize(np.arange(256), _params(graph, tensor))[value])
 
 
 _Run = Callable[[Graph, Op, list[np.ndarray]], list[np.ndarray]]

@@ -6,6 +6,7 @@ A custom operation carries its options as a FlexBuffer map. Files leave the shap
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,11 +51,16 @@ def is_detection(op: Op) -> bool:
 
 def detection_options(op: Op) -> DetectionOptions:
     """The options of ``op``. Raises ``GraphError`` for bytes that are no such map, or numbers out of bounds."""
+    raw = op.attrs.get("custom_options", b"")
+    return _parsed(raw if isinstance(raw, bytes) else b"")
+
+
+@functools.lru_cache(maxsize=64)  # a detector asks for them at every run
+def _parsed(raw: bytes) -> DetectionOptions:
     from flatbuffers import flexbuffers  # rarely needed, and slow to import
 
-    raw = op.attrs.get("custom_options", b"")
     try:
-        fields = flexbuffers.GetRoot(bytearray(raw if isinstance(raw, bytes) else b"")).AsMap
+        fields = flexbuffers.GetRoot(bytearray(raw)).AsMap
         found = DetectionOptions(
             max_detections=_integer(fields, "max_detections"),
             max_classes_per_detection=_integer(fields, "max_classes_per_detection"),
