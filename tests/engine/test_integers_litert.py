@@ -154,3 +154,22 @@ def test_a_mask_chooses_between_two_branches() -> None:
     wide = net.tensor((4, 9), "int32", name="wide")
     net.op("cast", [y], [wide], in_data_type="UINT8", out_data_type="INT32")
     assert judged(net.graph([a, b], [y, mask, wide]), [draw(rng, (4, 9), "uint8") for _ in range(2)]) == 108
+
+
+def test_filled_tensors_and_shape_arithmetic_are_done_while_lowering() -> None:
+    """fill and zeros_like of shapes that are known, rank, slice: nothing is left to run."""
+    rng = np.random.default_rng(9)
+    net, q = Net(), random_q(rng, "int8")
+    x = net.tensor((2, 3, 4), "int8", q, name="x")
+    shape, last = net.tensor((3,), "int32", name="shape"), net.tensor((2,), "int32", name="last")
+    net.op("shape", [x], [shape], out_type="INT32")
+    net.op("slice", [shape, net.ints([1]), net.ints([2])], [last])
+    filled, zeros = net.tensor((3, 4), "int8", q, name="filled"), net.tensor((2,), "int32", name="zeros")
+    net.op("fill", [last, net.tensor((), "int8", q, 17)], [filled])
+    net.op("zeros_like", [last], [zeros])
+    rank, y = net.tensor((), "int32", name="rank"), net.tensor((2, 3, 4), "int8", q, name="y")
+    net.op("rank", [x], [rank])
+    net.op("maximum", [x, filled], [y])
+    graph = net.graph([x], [y, filled, zeros, rank, last])
+    assert judged(graph, [draw(rng, (2, 3, 4), "int8")]) == 24 + 12 + 2 + 1 + 2
+    assert {s["op"] for s in zp.Session(graph).steps()} <= {"strided_copy", "concatenation", "max_pool_2d", "table"}

@@ -169,7 +169,7 @@ class Lowering:
         value = self.constant(i)
         if value is None:
             raise GraphError(f"tensor {tensor.name!r} is read before any operation writes it")
-        data = np.ascontiguousarray(to_int8(value).reshape(tensor.shape))
+        data = np.require(to_int8(value).reshape(tensor.shape), requirements="C")
         self.index[i] = self.add(ProgramTensor(tensor.name, tensor.shape, str(data.dtype), data=data))
         return self.index[i]
 
