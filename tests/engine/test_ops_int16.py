@@ -103,7 +103,9 @@ def test_a_sum_is_the_scaled_sum_of_the_codes(kind: str) -> None:
         x, y = (graph.tensors[t] for t in (graph.ops[0].inputs[0], graph.ops[0].outputs[0]))
         (codes,) = inputs_for(graph, rng)
         axes = graph.tensors[graph.ops[0].inputs[1]].data
-        assert axes is not None and x.quantization is not None and y.quantization is not None
+        assert axes is not None
+        assert x.quantization is not None
+        assert y.quantization is not None
         function = np.mean if kind == "mean" else np.sum
         real = function(codes.astype(np.float64), axis=tuple(axes.tolist()), keepdims=True)
         wanted = np.clip(real.reshape(y.shape) * x.quantization.scale[0] / y.quantization.scale[0], -32768, 32767)
@@ -120,7 +122,8 @@ def test_what_has_no_reference_is_refused_by_name() -> None:
     for kind in ("hard_swish", "neg", "elu"):
         refused(sixteen.unary(rng, kind), "int16")
     graph = sixteen.depthwise_conv_2d(np.random.default_rng(4))
-    assert len(graph.ops[0].inputs) == 3 and graph.ops[0].inputs[2] >= 0
+    assert len(graph.ops[0].inputs) == 3
+    assert graph.ops[0].inputs[2] >= 0
     tensors = list(graph.tensors)
     bias = tensors[graph.ops[0].inputs[2]]
     assert bias.data is not None

@@ -98,7 +98,8 @@ class Portable:
         dtype: Any = np.int8,
         splits: Sequence[int] = (),
     ) -> np.ndarray:
-        """Runs ``zp_<op>_s8_portable`` (``zp_<op>_portable`` where the name says ``_s16``) over units 0..units in the pieces that ``splits`` cut; every field is needed.
+        """Runs ``zp_<op>_s8_portable`` (``zp_<op>_portable`` where the name says ``_s16``) over units
+        0..units in the pieces that ``splits`` cut; every field is needed.
 
         The output lies between two guard strips that have to come back untouched.
         """

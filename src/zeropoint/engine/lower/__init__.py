@@ -9,7 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from zeropoint.engine.lower import convolution, elementwise, extrema, joining, movement, pooling, reduction, tables
+from zeropoint.engine.lower import (
+    convolution,
+    elementwise,
+    extrema,
+    indexing,
+    integers,
+    joining,
+    movement,
+    normalization,
+    pooling,
+    products,
+    recurrent,
+    reduction,
+    tables,
+)
 from zeropoint.engine.lower.fold import fold
 from zeropoint.engine.lower.lowering import Lowering, where
 from zeropoint.engine.lower.sixteen import rule_for
@@ -23,9 +37,14 @@ RULES: dict[str, Rule] = {
     **convolution.RULES,
     **elementwise.RULES,
     **extrema.RULES,
+    **indexing.RULES,
+    **integers.RULES,
     **joining.RULES,
     **movement.RULES,
+    **normalization.RULES,
     **pooling.RULES,
+    **products.RULES,
+    **recurrent.RULES,
     **reduction.RULES,
     **tables.RULES,
 }
@@ -61,7 +80,7 @@ def lower(
         if values is not None:
             to.folded.update(values)
             continue
-        rule = rule_for(op, graph) or RULES.get(op.kind)
+        rule = rule_for(op, graph) or integers.plain_rule(op, graph) or RULES.get(op.kind)
         if rule is None:
             raise UnsupportedError(
                 f"{where(graph, number)}: the engine has no such operation; "

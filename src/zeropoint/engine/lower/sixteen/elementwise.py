@@ -23,8 +23,8 @@ def add(op: Op, to: Lowering) -> None:
     """add and sub -> add_s16.
 
     With scales that are all powers of two (and ``pot_scale_int16``) one input has the output's scale and the other is
-    shifted right, rounded, to it. Otherwise both are rescaled by ``S / T`` with ``T = 2 max(S1, S2)`` after a left shift
-    of 15, and the sum by ``T / (2^15 S_y)``.
+    shifted right, rounded, to it. Otherwise both are rescaled by ``S / T`` with ``T = 2 max(S1, S2)`` after a left
+    shift of 15, and the sum by ``T / (2^15 S_y)``.
     """
     (a, b), y = op.inputs[:2], op.outputs[0]
     require_int16(to, a, b, y)

@@ -1,7 +1,7 @@
 """Convolutions, fully connected and matrix products of 16-bit activations.
 
-The file says how wide the accumulator is: 64 bits with an int64 bias, 32 with an int32 one (and, where there is no bias,
-by ``quantized_bias_type``). Multipliers are ``S_x S_w / S_y`` in double precision, as for int8.
+The file says how wide the accumulator is: 64 bits with an int64 bias, 32 with an int32 one (and, where there is no
+bias, by ``quantized_bias_type``). Multipliers are ``S_x S_w / S_y`` in double precision, as for int8.
 """
 
 from __future__ import annotations
