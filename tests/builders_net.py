@@ -22,7 +22,9 @@ def limits(dtype: str) -> tuple[int, int]:
 
 
 def codes(rng: Rng, shape: Sequence[int], dtype: str) -> np.ndarray:
-    """Random codes over the whole range of an integer type."""
+    """Random codes over the whole range of an integer type, or a random mask."""
+    if dtype == "bool":
+        return rng.integers(0, 2, tuple(shape)).astype(np.bool_)
     low, high = limits(dtype)
     return rng.integers(low, high, tuple(shape), dtype, endpoint=True)
 

@@ -41,6 +41,8 @@ from builders import (
     unary,
     unpack,
 )
+from builders_integers import cast, choose, compare, gather_nd, looked_up, plain, prelu_of_two, top_k
+from builders_recurrent import lstm, svdf
 from zeropoint.graph import Graph
 
 Rng = np.random.Generator
@@ -139,10 +141,29 @@ EVERY_OP: dict[str, Make] = {
     "broadcast_to": lambda r, f: moving(r, "broadcast_to", (1, 12, 1), [(4, 12, 2)], [[4, 12, 2]], f),
     "arg_max": lambda r, f: arg(r, "arg_max", (3, 4, 9), -1, f),
     "arg_min": lambda r, f: arg(r, "arg_min", (3, 9, 4), 1, f, "INT64"),
+    "arg_max_then_gather": looked_up,
+    "gather_uneven": lambda r, f: moving(r, "gather", (2, 5, 4), [(2, 3, 4)], [[4, 0, 1]], f, axis=1),
+    "gather_nd": lambda r, f: gather_nd(r, (3, 4, 5), [[2, 1], [0, 3], [1, 1]], f),
+    "topk_v2": lambda r, f: top_k(r, (3, 9), 4, f),
+    "equal": lambda r, f: compare(r, "equal", S, S, f),
+    "less": lambda r, f: compare(r, "less", S, (8,), f),
+    "greater_equal": lambda r, f: compare(r, "greater_equal", (1, 1, 5, 1), S, f),
+    "select_v2": lambda r, f: choose(r, S, f),
+    "cast": lambda r, f: cast(r, S, f, "int32"),
+    "cast_narrow": lambda r, f: cast(r, S, "int32", f),
+    "prelu_of_two": lambda r, f: prelu_of_two(r, (2, 3, 4), (3, 1), f),
+    "maximum_plain": lambda r, f: plain(r, "maximum", (2, 3, 4), (4,)),
+    "sub_plain": lambda r, f: plain(r, "sub", (2, 3, 4), (2, 3, 4), "int64"),
+    "svdf": lambda r, f: svdf(r),
+    "lstm": lambda r, f: lstm(r),
+    "lstm_with_all": lambda r, f: lstm(r, peephole=True, layer_norm=True, outputs=7, cell_clip=0.5),
+    "lstm_one_step": lambda r, f: lstm(r, coupled=True, kind="lstm"),
     "chain": chain,
 }
 # LiteRT has no uint8 kernels for these.
-INT8_ONLY = frozenset({"batch_matmul", "squared_difference", "abs", "exp"})
+INT8_ONLY = frozenset(
+    {"batch_matmul", "squared_difference", "abs", "exp", "svdf", "lstm", "lstm_with_all", "lstm_one_step"}
+)
 EVERY_CASE: list[tuple[str, str]] = [
     (name, flavour) for name in EVERY_OP for flavour in FLAVOURS if flavour == "int8" or name not in INT8_ONLY
 ]

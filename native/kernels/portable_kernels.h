@@ -19,7 +19,22 @@
     X(pad)                     \
     X(concatenation)           \
     X(resize_nearest_neighbor) \
-    X(resize_bilinear)
+    X(resize_bilinear)         \
+    X(arg_extremum)            \
+    X(gather)                  \
+    X(gather_nd)               \
+    X(cast)                    \
+    X(compare)                 \
+    X(select)                  \
+    X(integer_arithmetic)      \
+    X(batch_matmul)            \
+    X(squared_difference)      \
+    X(prelu)                   \
+    X(l2_normalization)        \
+    X(log_softmax)             \
+    X(top_k)                   \
+    X(svdf)                    \
+    X(lstm)
 
 // Those on 16-bit activations: operation <name>_s16, kernel zp_<name>_s16_portable.
 #define ZP_PORTABLE_OPS_S16(X)  \

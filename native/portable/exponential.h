@@ -1,4 +1,4 @@
-/* Exponential and reciprocal in fixed point: what softmax is made of, without a real number.
+/* Exponential and inverse in 32-bit fixed point: what softmax and its logarithm are made of, without a real number.
  *
  * Notation: Qm is an int32 with m integer bits, so that raw value v stands for v * 2^(m - 31). The product of Qa and
  * Qb is Q(a+b) by the doubling high multiply of fixedpoint.h. */

@@ -205,6 +205,124 @@ typedef struct {
     int32_t count;
     const int32_t *table; /* [513] */
 } zp_interpolate_s16_params;
+/* Index of the first largest (or smallest) of `size` integers of element_size bytes along an axis; x is seen as
+ * [outer, size, inner]. out: integers of output_size bytes (4 or 8), [outer, inner]. unit: one output element. */
+typedef struct {
+    int32_t outer, size, inner, element_size, output_size, smallest;
+} zp_arg_extremum_params;
+
+/* in: x, bytes [batch, outer, size, inner]; indices, integers of index_size bytes [batch, count].
+ * out: bytes [batch, outer, count, inner]. An index outside [0, size) is taken as the nearest one inside.
+ * unit: one copied row of `inner` bytes, batch*outer*count of them. */
+typedef struct {
+    int32_t batch, outer, size, inner, count, index_size;
+} zp_gather_params;
+
+/* in: x, bytes [size[0], .., size[depth - 1], inner]; indices, integers of index_size bytes [rows, depth].
+ * out: bytes [rows, inner]. Indices outside as for gather. unit: one row. */
+typedef struct {
+    int32_t rows, depth, inner, index_size, size[ZP_MAX_RANK];
+} zp_gather_nd_params;
+
+/* Integers of one width to another, modulo 2^(8 output_size); input_offset is added first and output_offset last (128 and
+ * -128 where the file says uint8). to_bool = 1: 0 stays 0, all else is 1. unit: one element; count of them. */
+typedef struct {
+    int32_t count, input_size, output_size, input_offset, output_offset, to_bool;
+} zp_cast_params;
+
+/* Element by element, broadcasting as zp_add_params; out: bool. Integers of element_size bytes are compared as they are;
+ * with rescale = 1 (int8 only) both are centred, shifted left and rescaled first.
+ * unit: one output element. */
+enum { ZP_EQUAL, ZP_NOT_EQUAL, ZP_LESS, ZP_LESS_EQUAL, ZP_GREATER, ZP_GREATER_EQUAL, ZP_COMPARISONS };
+typedef struct {
+    int32_t rank, shape[ZP_MAX_RANK], stride1[ZP_MAX_RANK], stride2[ZP_MAX_RANK];
+    int32_t comparison, element_size, rescale;
+    int32_t input1_zero_point, input2_zero_point, left_shift, multiplier1, shift1, multiplier2, shift2;
+} zp_compare_params;
+
+/* y = mask ? x1 : x2, broadcasting; in: mask bool, x1, x2 of element_size bytes. unit: one output element. */
+typedef struct {
+    int32_t rank, shape[ZP_MAX_RANK], stride0[ZP_MAX_RANK], stride1[ZP_MAX_RANK], stride2[ZP_MAX_RANK], element_size;
+} zp_select_params;
+
+/* Arithmetic of plain integers of element_size bytes (bool too), modulo 2^(8 element_size), broadcasting. Division and
+ * remainder round towards -infinity; by 0 they are 0. unit: one output element. */
+enum {
+    ZP_INTEGER_ADD, ZP_INTEGER_SUB, ZP_INTEGER_MUL, ZP_INTEGER_FLOOR_DIV, ZP_INTEGER_FLOOR_MOD, ZP_INTEGER_MAXIMUM,
+    ZP_INTEGER_MINIMUM, ZP_INTEGER_AND, ZP_INTEGER_OR, ZP_INTEGER_XOR, ZP_INTEGER_OPERATIONS
+};
+typedef struct {
+    int32_t rank, shape[ZP_MAX_RANK], stride1[ZP_MAX_RANK], stride2[ZP_MAX_RANK];
+    int32_t operation, element_size;
+} zp_integer_arithmetic_params;
+
+/* Stacks of matrix products: x1 int8 [.., rows, depth], x2 int8 [.., columns, depth] (its rows are the columns of the
+ * product's right factor); matrix b of the result is that of matrices first[b] and second[b].
+ * unit: one output row, batch*rows of them. */
+typedef struct {
+    int32_t batch, rows, columns, depth;
+    int32_t input1_zero_point, input2_zero_point, output_zero_point, multiplier, shift, clamp_min, clamp_max;
+    const int32_t *first, *second; /* [batch] */
+} zp_batch_matmul_params;
+
+/* y = Z_y + rescale(d^2), d the difference of both inputs, shifted left and rescaled. unit: one output element. */
+typedef struct {
+    int32_t rank, shape[ZP_MAX_RANK], stride1[ZP_MAX_RANK], stride2[ZP_MAX_RANK];
+    int32_t input1_zero_point, input2_zero_point, output_zero_point, clamp_min, clamp_max;
+    int32_t left_shift, multiplier1, shift1, multiplier2, shift2, output_multiplier, output_shift;
+} zp_squared_difference_params;
+
+/* y = Z_y + M1 (x - Z_x) where x >= Z_x, else Z_y + M2 (x - Z_x)(slope - Z_slope), broadcasting x and slope.
+ * unit: one output element. */
+typedef struct {
+    int32_t rank, shape[ZP_MAX_RANK], stride1[ZP_MAX_RANK], stride2[ZP_MAX_RANK];
+    int32_t input1_zero_point, input2_zero_point, output_zero_point, clamp_min, clamp_max;
+    int32_t multiplier1, shift1, multiplier2, shift2;
+} zp_prelu_params;
+
+/* Each row of `depth` codes divided by its Euclidean norm; the output's scale is 1/128, its zero point 0. The factor 128 is
+ * taken before the multiplication where scale_first = 1 (as for a file that says uint8), else after. unit: one row. */
+typedef struct {
+    int32_t rows, depth, input_zero_point, scale_first;
+} zp_l2_normalization_params;
+
+/* Logarithm of softmax over the innermost `depth` values; output scale 1/16, zero point 127. The multipliers map code
+ * differences to Q5 and back. unit: one row. */
+typedef struct {
+    int32_t rows, depth, input_multiplier, input_shift, reverse_multiplier, reverse_shift, diff_min;
+} zp_log_softmax_params;
+
+/* The `count` largest codes of each row of `depth`, falling, of equal ones the first; out: codes int8 [rows, count] and
+ * their places int32 [rows, count]. unit: one row. */
+typedef struct {
+    int32_t rows, depth, count;
+} zp_top_k_params;
+
+/* A recurrent low-rank layer. in: x int8 [batch, in_features]; w_feature int8 [units*rank, in_features]; w_time int16
+ * [units*rank, memory]; bias int32 [units] or NULL; state int16 [batch, units*rank, memory].
+ * out: y int8 [batch, units]; the next state, whose last column is this input's features, the others moved up by one.
+ * unit: one (batch, unit) pair. */
+typedef struct {
+    int32_t batch, in_features, units, rank, memory;
+    int32_t input_zero_point, output_zero_point, clamp_min, clamp_max;
+    int32_t feature_multiplier, feature_shift, output_multiplier, output_shift;
+} zp_svdf_params;
+
+/* An LSTM over `time` steps with int8 activations and int16 cell state. Gates in order input, forget, cell, output.
+ * in: 0 x int8; 1-4 weights int8 [cells, in_features] (1 NULL: the input gate is 1 - forget); 5-8 recurrent weights int8
+ * [cells, outputs]; 9-11 peephole weights int16 [cells] of input, forget, output or NULL; 12-15 biases int32 [cells];
+ * 16 projection int8 [outputs, cells] or NULL; 17 its bias int32 [outputs] or NULL; 18 output state int8 [batch, outputs];
+ * 19 cell state int16 [batch, cells]; 20-23 layer normalisation int16 [cells] or NULL.
+ * out: y int8, the next output state, the next cell state, and scratch int16 [batch, 4*cells].
+ * x and y hold vector t of sequence b at (b*batch_stride + t*time_stride) vectors. A gate's preactivation is
+ * Q3 of 12 fraction bits; the cell state has scale 2^cell_exponent; clips of 0 are none. unit: one sequence. */
+typedef struct {
+    int32_t batch, time, in_features, cells, outputs, batch_stride, time_stride;
+    int32_t input_zero_point, output_zero_point, hidden_zero_point, cell_exponent, cell_clip, projection_clip;
+    int32_t input_multiplier[4], input_shift[4], recurrent_multiplier[4], recurrent_shift[4];
+    int32_t peephole_multiplier[4], peephole_shift[4], norm_multiplier[4], norm_shift[4], variance_guard[4];
+    int32_t hidden_multiplier, hidden_shift, projection_multiplier, projection_shift;
+} zp_lstm_params;
 
 #ifdef __cplusplus
 }

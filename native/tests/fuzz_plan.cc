@@ -16,6 +16,7 @@
 #include "random_networks.h"
 #include "random_programs.h"
 #include "random_programs_s16.h"
+#include "random_recurrent.h"
 
 using namespace zp;
 using namespace zp_test;
@@ -84,8 +85,27 @@ struct Exact {
     void *data;
 };
 
-Bytes run_exactly(const KernelRecord &kernel, const Prepared &prepared, const std::vector<const void *> &in, std::size_t out_bytes,
-                  Random &random) {
+// The bytes of all outputs, one behind the other; each has a block of its own while it is written.
+struct Outputs {
+    explicit Outputs(const std::vector<std::size_t> &sizes) {
+        for (std::size_t size : sizes) {
+            blocks.push_back(std::make_unique<Exact>(size));
+            pointers.push_back(blocks.back()->data);
+        }
+        this->sizes = sizes;
+    }
+    Bytes bytes() const {
+        Bytes all;
+        for (std::size_t i = 0; i < sizes.size(); ++i) all.insert(all.end(), blocks[i]->bytes(), blocks[i]->bytes() + sizes[i]);
+        return all;
+    }
+    std::vector<std::unique_ptr<Exact>> blocks;
+    std::vector<void *> pointers;
+    std::vector<std::size_t> sizes;
+};
+
+Bytes run_exactly(const KernelRecord &kernel, const Prepared &prepared, const std::vector<const void *> &in,
+                  const std::vector<std::size_t> &out_bytes, Random &random) {
     const void *params = prepared.params.get();
     const Exact packed(kernel.pack ? kernel.packed_bytes(params) : 0), scratch(kernel.scratch_bytes ? kernel.scratch_bytes(params) : 0);
     std::vector<const void *> inputs = in;
@@ -94,23 +114,21 @@ Bytes run_exactly(const KernelRecord &kernel, const Prepared &prepared, const st
         kernel.pack(params, inputs.data(), packed.data);
         inputs[1] = packed.data;
     }
-    const Exact out(out_bytes);
-    void *outputs[] = {out.data};
-    const zp_buffers buffers = {inputs.data(), outputs, scratch.data};
+    const Outputs out(out_bytes);
+    const zp_buffers buffers = {inputs.data(), out.pointers.data(), scratch.data};
     const std::int64_t units = kernel.units ? kernel.units(params) : prepared.units;
     for (std::int64_t at = 0; at < units;) {
         const std::int64_t end = random.between(0, 1) ? units : at + random.between(1, units - at);
         kernel.fn(params, &buffers, static_cast<std::int32_t>(at), static_cast<std::int32_t>(end));
         at = end;
     }
-    return Bytes(out.bytes(), out.bytes() + out_bytes);
+    return out.bytes();
 }
 
-Bytes run_plan(const Plan &plan, const std::vector<const void *> &in, std::size_t out_bytes) {
-    const Exact out(out_bytes);
-    void *outputs[] = {out.data};
-    plan.run(in.data(), outputs);
-    return Bytes(out.bytes(), out.bytes() + out_bytes);
+Bytes run_plan(const Plan &plan, const std::vector<const void *> &in, const std::vector<std::size_t> &out_bytes) {
+    const Outputs out(out_bytes);
+    plan.run(in.data(), out.pointers.data());
+    return out.bytes();
 }
 
 [[noreturn]] void differs(std::uint64_t seed, const std::string &what) {
@@ -120,21 +138,19 @@ Bytes run_plan(const Plan &plan, const std::vector<const void *> &in, std::size_
 
 void one_step(std::uint64_t seed) {
     Case c(seed);
-    const auto pick = [&](std::size_t n) { return static_cast<std::size_t>(c.between(0, static_cast<std::int64_t>(n) - 1)); };
-    if (c.chance(4)) {
-        kSixteenGenerators[pick(std::size(kSixteenGenerators))](c);
-    } else if (c.chance(3)) {
-        kEdgeGenerators[pick(std::size(kEdgeGenerators))](c);
-    } else {
-        kGenerators[pick(std::size(kGenerators))](c);
-    }
+    const auto drawn = [&](const auto &generators) { return generators[static_cast<std::size_t>(c.random.next() % std::size(generators))]; };
+    if (c.chance(4)) drawn(kSixteenGenerators)(c);
+    else if (c.chance(4)) drawn(kOtherGenerators)(c);
+    else if (c.chance(3)) drawn(kEdgeGenerators)(c);
+    else drawn(kGenerators)(c);
     const bool whole = c.chance(3);
     if (!whole)
         for (int i = c.between(1, 3); i > 0; --i) spoil(c);
     if (!c.give_constants()) return;
     const StepSpec &step = c.program.steps[0];
     for (std::size_t i = 0; i < c.program.tensors.size(); ++i)
-        if (!c.constant[i] && static_cast<int>(i) != step.outputs[0]) c.program.inputs.push_back(static_cast<int>(i));
+        if (!c.constant[i] && std::find(step.outputs.begin(), step.outputs.end(), static_cast<int>(i)) == step.outputs.end())
+            c.program.inputs.push_back(static_cast<int>(i));
     c.program.outputs = step.outputs;
 
     try {
@@ -163,7 +179,8 @@ void one_step(std::uint64_t seed) {
                                                     : c.program.tensors[static_cast<std::size_t>(t)].data);
             if (i > 0 && run_time) packable = false;
         }
-        const auto out_bytes = static_cast<std::size_t>(Plan::bytes(c.program.tensors[static_cast<std::size_t>(step.outputs[0])]));
+        std::vector<std::size_t> out_bytes;
+        for (int t : step.outputs) out_bytes.push_back(static_cast<std::size_t>(Plan::bytes(c.program.tensors[static_cast<std::size_t>(t)])));
         const Bytes expected = run_exactly(*portable.steps()[0].kernel, prepared, in, out_bytes, c.random);
         if (run_plan(portable, fed, out_bytes) != expected) differs(seed, "a portable run of the whole");
         const Plan best(c.program, {c.between(1, 3), "", false});

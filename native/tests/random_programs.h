@@ -349,7 +349,8 @@ inline void concatenation(Case &c) {
 }
 
 inline void resize(Case &c) {
-    const bool bilinear = c.chance(2), single = c.chance(2);
+    // Shares: both weights of a position add up to one, as those that lowering makes.
+    const bool bilinear = c.chance(2), single = c.chance(2), shares = !single && !c.chance(3);
     const std::int32_t batch = c.between(1, 2), channels = c.between(1, 20);
     const std::int32_t in[2] = {c.between(1, 7), c.between(1, 7)}, out[2] = {c.between(1, 9), c.between(1, 9)};
     const int x = c.tensor({batch, in[0], in[1], channels});
@@ -358,12 +359,18 @@ inline void resize(Case &c) {
     s.attrs["channels"] = one(channels);
     const char *names[2][7] = {{"in_h", "out_h", "row", "row_low", "row_high", "row_low_weight", "row_high_weight"},
                                {"in_w", "out_w", "col", "col_low", "col_high", "col_low_weight", "col_high_weight"}};
-    const std::int64_t bits = c.between(0, 20), most = single ? INT32_MAX : (c.chance(4) ? 1 << 26 : std::int64_t{1} << bits);
+    const std::int64_t bits = c.between(0, shares ? 12 : 20), most = single ? INT32_MAX : (c.chance(4) ? 1 << 26 : std::int64_t{1} << bits);
     for (int d = 0; d < 2; ++d) {
         s.attrs[names[d][0]] = one(in[d]);
         s.attrs[names[d][1]] = one(out[d]);
         if (!bilinear) s.attrs[names[d][2]] = many(c.row(out[d], 0, in[d] - 1));
         for (int i = 3; bilinear && i < 7; ++i) s.attrs[names[d][i]] = many(i < 5 ? c.row(out[d], 0, in[d] - 1) : c.row(out[d], -most, most));
+        if (!bilinear || !shares) continue;
+        const std::int32_t whole = std::int32_t{1} << bits;
+        std::vector<std::int32_t> low = c.row(out[d], 0, whole), high;
+        for (std::int32_t share : low) high.push_back(whole - share);
+        s.attrs[names[d][5]] = many(low);
+        s.attrs[names[d][6]] = many(high);
     }
     if (!bilinear) return;
     s.attrs["code_offset"] = one(c.chance(2) ? 128 : 0);

@@ -123,6 +123,7 @@ def test_what_has_no_reference_is_refused_by_name() -> None:
         refused(sixteen.unary(rng, kind), "int16")
     graph = sixteen.depthwise_conv_2d(np.random.default_rng(4))
     assert len(graph.ops[0].inputs) == 3
+    assert graph.ops[0].inputs[2] >= 0
     tensors = list(graph.tensors)
     bias = tensors[graph.ops[0].inputs[2]]
     assert bias.data is not None

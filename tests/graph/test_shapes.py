@@ -72,7 +72,19 @@ def test_windows_equal_litert_around_their_corners() -> None:
 
 
 # Kinds in EVERY_OP whose graphs cannot be re-batched, and rightly: they read across dimension 0.
-ACROSS = {"add_broadcast", "mirror_pad", "tile", "gather", "batch_to_space_nd", "space_to_batch_nd", "broadcast_to"}
+ACROSS = {
+    "gather_nd",
+    "less",
+    "prelu_of_two",
+    "maximum_plain",
+    "add_broadcast",
+    "mirror_pad",
+    "tile",
+    "gather",
+    "batch_to_space_nd",
+    "space_to_batch_nd",
+    "broadcast_to",
+}
 
 
 @pytest.mark.parametrize(("name", "flavour"), EVERY_CASE)

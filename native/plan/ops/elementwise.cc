@@ -1,4 +1,5 @@
-// add (and subtract) and mul: two inputs broadcast against each other.
+// add (and subtract), mul, squared_difference and prelu: two inputs broadcast against each other.
+#include "broadcast.h"
 #include "ops.h"
 
 namespace zp {
@@ -7,15 +8,7 @@ template <class P>
 static void read_broadcast(StepReader &step, P &p) {
     step.expect_operands(2, 2, 1);
     step.expect_int8(2);
-    p.rank = step.scalar("rank", 0, ZP_MAX_RANK);
-    step.ranked("shape", p.rank, 1, INT32_MAX, p.shape);
-    step.ranked("stride1", p.rank, 0, INT32_MAX, p.stride1);
-    step.ranked("stride2", p.rank, 0, INT32_MAX, p.stride2);
-    std::int64_t count = 1;
-    for (std::int32_t d = 0; d < p.rank; ++d) count = product({count, p.shape[d]});
-    step.require(count == elements(step.output(0)), "shape", "is not the size of the output");
-    step.expect_inside(elements(step.input(0)), 0, p.rank, p.shape, p.stride1, "stride1");
-    step.expect_inside(elements(step.input(1)), 0, p.rank, p.shape, p.stride2, "stride2");
+    read_broadcast_strides(step, p);
     p.input1_zero_point = step.zero_point("input1_zero_point");
     p.input2_zero_point = step.zero_point("input2_zero_point");
     p.output_zero_point = step.zero_point("output_zero_point");
@@ -42,6 +35,31 @@ void prepare_mul(StepReader &step, Prepared &out) {
     read_broadcast(step, p);
     p.multiplier = step.any("multiplier");
     p.shift = step.shift("shift");
+    out.units = elements(step.output(0));
+    out.work = out.units * 8;
+}
+
+void prepare_squared_difference(StepReader &step, Prepared &out) {
+    auto &p = out.params.make<zp_squared_difference_params>();
+    read_broadcast(step, p);
+    p.left_shift = step.scalar("left_shift", 0, 30);
+    p.multiplier1 = step.any("multiplier1");
+    p.shift1 = step.shift("shift1");
+    p.multiplier2 = step.any("multiplier2");
+    p.shift2 = step.shift("shift2");
+    p.output_multiplier = step.any("output_multiplier");
+    p.output_shift = step.shift("output_shift");
+    out.units = elements(step.output(0));
+    out.work = out.units * 16;
+}
+
+void prepare_prelu(StepReader &step, Prepared &out) {
+    auto &p = out.params.make<zp_prelu_params>();
+    read_broadcast(step, p);
+    p.multiplier1 = step.any("multiplier1");
+    p.shift1 = step.shift("shift1");
+    p.multiplier2 = step.any("multiplier2");
+    p.shift2 = step.shift("shift2");
     out.units = elements(step.output(0));
     out.work = out.units * 8;
 }

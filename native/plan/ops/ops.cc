@@ -42,6 +42,21 @@ static const Operation kOperations[] = {
     {"resize_nearest_neighbor_s16", prepare_resize_nearest_neighbor_s16},
     {"softmax_s16", prepare_softmax_s16},
     {"tanh_s16", prepare_sigmoid_s16},
+    {"arg_extremum", prepare_arg_extremum},
+    {"gather", prepare_gather},
+    {"gather_nd", prepare_gather_nd},
+    {"cast", prepare_cast},
+    {"compare", prepare_compare},
+    {"select", prepare_select},
+    {"integer_arithmetic", prepare_integer_arithmetic},
+    {"batch_matmul", prepare_batch_matmul},
+    {"squared_difference", prepare_squared_difference},
+    {"prelu", prepare_prelu},
+    {"l2_normalization", prepare_l2_normalization},
+    {"log_softmax", prepare_log_softmax},
+    {"top_k", prepare_top_k},
+    {"svdf", prepare_svdf},
+    {"lstm", prepare_lstm},
 };
 
 PrepareFunction find_operation(const std::string &op) {

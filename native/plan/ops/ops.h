@@ -42,6 +42,21 @@ void prepare_rescale_s16(StepReader &step, Prepared &out);
 void prepare_resize_bilinear_s16(StepReader &step, Prepared &out);
 void prepare_resize_nearest_neighbor_s16(StepReader &step, Prepared &out);
 void prepare_softmax_s16(StepReader &step, Prepared &out);
+void prepare_arg_extremum(StepReader &step, Prepared &out);
+void prepare_gather(StepReader &step, Prepared &out);
+void prepare_gather_nd(StepReader &step, Prepared &out);
+void prepare_cast(StepReader &step, Prepared &out);
+void prepare_compare(StepReader &step, Prepared &out);
+void prepare_select(StepReader &step, Prepared &out);
+void prepare_integer_arithmetic(StepReader &step, Prepared &out);
+void prepare_batch_matmul(StepReader &step, Prepared &out);
+void prepare_squared_difference(StepReader &step, Prepared &out);
+void prepare_prelu(StepReader &step, Prepared &out);
+void prepare_l2_normalization(StepReader &step, Prepared &out);
+void prepare_log_softmax(StepReader &step, Prepared &out);
+void prepare_top_k(StepReader &step, Prepared &out);
+void prepare_svdf(StepReader &step, Prepared &out);
+void prepare_lstm(StepReader &step, Prepared &out);
 
 }  // namespace zp
 #endif

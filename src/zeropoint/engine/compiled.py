@@ -16,12 +16,14 @@ from zeropoint.engine.edges import Edges, check_shapes, find_edges, run_edge
 from zeropoint.engine.lower import lower
 from zeropoint.engine.lower.lowering import from_int8
 from zeropoint.engine.program import Program
-from zeropoint.errors import EngineError
+from zeropoint.errors import EngineError, InputError
 from zeropoint.graph import Graph
 
 # Bytes of the values that live at once in a run. A file of a hundred bytes may claim tensors of 2^31 elements; networks
 # that people deploy stay below a hundredth of this.
 ARENA_LIMIT = 1 << 30
+
+State = dict[int, np.ndarray]  # of a network with memory: its variables by graph index
 
 _BYTES = {"int8": 1, "uint8": 1, "bool": 1, "int4": 1, "int16": 2, "uint16": 2, "float16": 2, "int32": 4, "float32": 4}
 
@@ -49,15 +51,21 @@ class Compiled:
     keep: bool
     _inputs: tuple[Form, ...] = field(init=False)
     _outputs: tuple[Form, ...] = field(init=False)
+    _states: tuple[Form, ...] = field(init=False)
     _bare: bool = field(init=False)
     _reading: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self._inputs = tuple(_form(self.graph, t) for t in self.graph.inputs)
         self._outputs = tuple(_form(self.graph, t) for t in self.edges.outputs)
+        self._states = tuple(_form(self.graph, t) for t in self.program.states)
         # The engine's inputs and outputs are the network's own: nothing is left to do around a run.
-        ends = self.edges.inputs == self.graph.inputs and self.edges.outputs == self.graph.outputs
-        self._bare = ends and not self.edges.shapes
+        self._bare = (
+            self.edges.inputs == self.graph.inputs
+            and self.edges.outputs == self.graph.outputs
+            and not self.edges.shapes
+            and not self.program.states
+        )
 
     def run_fitting(self, given: Sequence[Any]) -> list[np.ndarray] | None:
         """The graph's outputs in order, where nothing has to be converted, computed outside or complained about:
@@ -77,40 +85,47 @@ class Compiled:
         self.plan.run_into(list(given), results)
         return results
 
-    def run_into(self, given: list[np.ndarray], results: list[np.ndarray]) -> None:
-        """``given``: checked, contiguous arrays in the order of the graph's inputs; ``results``: as its outputs."""
+    def run_into(self, given: list[np.ndarray], results: list[np.ndarray], state: State) -> None:
+        """``given``: checked, contiguous arrays in the order of the graph's inputs; ``results``: as its outputs.
+        ``state`` is read and then updated; empty for a network without memory."""
         if self._bare:
             self.plan.run_into(given, results)
             return
-        found = self.run(dict(zip(self.graph.inputs, given, strict=True)))
+        found = self.run(dict(zip(self.graph.inputs, given, strict=True)), state)
         for t, result in zip(self.graph.outputs, results, strict=True):
             result[...] = found[t]
 
-    def run(self, values: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
-        """Graph inputs by tensor index -> graph outputs by tensor index."""
-        known = self._execute(values)
+    def new_state(self) -> State:
+        """The memory of a network that has seen nothing: the code of real 0 everywhere, its tensor's zero point."""
+        state: State = {}
+        for t in self.program.states:
+            tensor = self.graph.tensors[t]
+            zero_point = 0 if tensor.quantization is None else tensor.quantization.zero_point[0]
+            state[t] = np.full(tensor.shape, zero_point, tensor.dtype)
+        return state
+
+    def run(self, values: Mapping[int, np.ndarray], state: State | None = None) -> dict[int, np.ndarray]:
+        """Graph inputs by tensor index -> graph outputs by tensor index. ``state`` is read and then updated."""
+        known = self._execute(values, state)
         for number in self.edges.after:
-            op = self.graph.ops[number]
-            known[op.outputs[0]] = run_edge(self.graph, op, known)
+            run_edge(self.graph, self.graph.ops[number], known)
         return {t: known[t] if t in known else self._constant(t) for t in self.graph.outputs}
 
-    def intermediates(self, values: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
+    def intermediates(self, values: Mapping[int, np.ndarray], state: State | None = None) -> dict[int, np.ndarray]:
         """Every tensor that is not a constant of the model, by graph index, in the graph's own types."""
         with self._reading:  # reading a tensor is about the run before it
-            known = self._execute(values)
+            known = self._execute(values, state)
             for i, position in self.program.index.items():
                 if i not in known and self.graph.tensors[i].data is None:
                     known[i] = from_int8(self.plan.tensor(position), self.graph.tensors[i].dtype)
         known.update(self.program.folded)
         for number in self.edges.after:
-            op = self.graph.ops[number]
-            known[op.outputs[0]] = run_edge(self.graph, op, known)
+            run_edge(self.graph, self.graph.ops[number], known)
         return dict(sorted(known.items()))
 
     def clock(self, values: Mapping[int, np.ndarray]) -> list[int]:
         """A run's clock readings in nanoseconds: at the start, inputs copied, each step done, outputs copied."""
-        known = self._entered(values)
-        _, readings = self.plan.timed([np.ascontiguousarray(known[t]) for t in self.edges.inputs])
+        _, readings = self.plan.timed(self._fed(self._entered(values), self.new_state()))
         return list(readings)
 
     def _entered(self, values: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
@@ -118,16 +133,35 @@ class Compiled:
         known = dict(values)
         check_shapes(self.graph, self.edges, known)
         for number in self.edges.before:
-            op = self.graph.ops[number]
-            known[op.outputs[0]] = run_edge(self.graph, op, known)
+            run_edge(self.graph, self.graph.ops[number], known)
         return known
 
-    def _execute(self, values: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
+    def _fed(self, known: Mapping[int, np.ndarray], memory: State) -> list[np.ndarray]:
+        """What the plan takes: its inputs and, behind them, the memory before the run."""
+        return [_contiguous(known[t]) for t in self.edges.inputs] + [
+            _contiguous(memory[t]) for t in self.program.states
+        ]
+
+    def _execute(self, values: Mapping[int, np.ndarray], state: State | None) -> dict[int, np.ndarray]:
         known = self._entered(values)
+        memory = self.new_state() if state is None else state
+        self._check_state(memory)
         results = [np.empty(shape, dtype) for shape, dtype in self._outputs]
-        self.plan.run_into([_contiguous(known[t]) for t in self.edges.inputs], results)
+        after = [np.empty(shape, dtype) for shape, dtype in self._states]
+        self.plan.run_into(self._fed(known, memory), results + after)
         known.update(zip(self.edges.outputs, results, strict=True))
+        memory.update(zip(self.program.states, after, strict=True))
         return known
+
+    def _check_state(self, state: State) -> None:
+        if set(state) != set(self.program.states):
+            raise InputError(f"a state of {len(state)} arrays for a network that keeps {len(self.program.states)}")
+        for t, (shape, dtype) in zip(self.program.states, self._states, strict=True):
+            if state[t].shape != shape or state[t].dtype != dtype:
+                raise InputError(
+                    f"the state of {self.graph.tensors[t].name!r} is {state[t].dtype} {list(state[t].shape)}; this run "
+                    f"keeps {dtype} {list(shape)}: take it from new_state for as many samples"
+                )
 
     def _constant(self, tensor: int) -> np.ndarray:
         value = self.program.folded.get(tensor, self.graph.tensors[tensor].data)

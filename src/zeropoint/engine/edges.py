@@ -1,19 +1,22 @@
-"""The float edges of a network: quantizing a float input, reading a float output, and an index of the largest code.
+"""The float edges of a network: quantizing a float input, reading a float output, finding objects in boxes and scores.
 
-A model may take float32 and quantize it first thing, or dequantize last thing. Those operations run here, in NumPy,
-outside the integer engine and exactly as LiteRT's reference kernels compute them; between them everything is integers.
+A model may take float32 and quantize it first thing, or dequantize last thing; a detector ends in
+``TFLite_Detection_PostProcess``. Those operations run here, in NumPy, outside the integer engine and exactly as
+LiteRT's reference kernels compute them; between them everything is integers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from zeropoint.arithmetic import QuantParams, dequantize, dtype_range, quantize
+from zeropoint.engine.detection import detect
 from zeropoint.errors import InputError, UnsupportedError
 from zeropoint.graph import Graph, Op
+from zeropoint.graph.detection import CUSTOM_CODE, detection_options, is_detection
 
 _FLOATS = ("float32",)
 
@@ -22,8 +25,9 @@ _FLOATS = ("float32",)
 class Edges:
     """Which operations run outside the engine, and what is left for it.
 
-    ``before`` and ``after`` are operation indices; ``inputs`` and ``outputs`` the graph tensors that the engine takes
-    and gives. ``shapes`` are graph inputs that a caller may only give one value: the shape that the plan is made for.
+    ``before`` and ``after`` are operation indices in order; ``inputs`` and ``outputs`` the graph tensors that the
+    engine takes and gives. ``shapes`` are graph inputs that a caller may only give one value: the shape that the plan
+    is made for.
     """
 
     before: tuple[int, ...]
@@ -57,18 +61,17 @@ def find_edges(graph: Graph) -> Edges:
                 "a float model; convert it to 8-bit integers first (a float input may only be quantized)"
             )
     inputs += [graph.ops[n].outputs[0] for n in before]
-    # An operation at the very end: its result leaves the model and nothing else reads it.
-    after = tuple(
-        n
-        for n, op in enumerate(graph.ops)
-        if op.kind in _READOUTS and op.outputs[0] in graph.outputs and op.outputs[0] not in read_inside
-    )
+    after = _after(graph)
+    for n in after:
+        if is_detection(graph.ops[n]):
+            _check_detection(graph, n)
     outputs: list[int] = []
-    produced_after = {graph.ops[n].outputs[0]: graph.ops[n].inputs[0] for n in after}
-    for t in graph.outputs:
-        inner = produced_after.get(t, t)
-        if inner not in outputs and graph.tensors[inner].data is None:
-            outputs.append(inner)
+    produced_after = {t for n in after for t in graph.ops[n].outputs}
+    taken = [t for t in graph.outputs if t not in produced_after]
+    taken += [t for n in after for t in graph.ops[n].inputs if t >= 0 and t not in produced_after]
+    for t in taken:
+        if t not in outputs and graph.tensors[t].data is None:
+            outputs.append(t)
     shapes = [
         (op.inputs[0], graph.tensors[op.outputs[0]].shape)
         for op in graph.ops
@@ -88,16 +91,43 @@ def check_shapes(graph: Graph, edges: Edges, values: Mapping[int, np.ndarray]) -
             )
 
 
+def _after(graph: Graph) -> tuple[int, ...]:
+    """Operations at the very end: whatever reads their results is such an operation too."""
+    readers = graph.consumers()
+    found: set[int] = set()
+    for number in range(len(graph.ops) - 1, -1, -1):
+        op = graph.ops[number]
+        if _readout(op) is not None and all(set(readers.get(t, ())) <= found for t in op.outputs):
+            found.add(number)
+    return tuple(sorted(found))
+
+
+def _check_detection(graph: Graph, number: int) -> None:
+    for t in graph.ops[number].inputs:
+        tensor = graph.tensors[t]
+        if tensor.dtype not in ("uint8", "float32"):
+            raise UnsupportedError(
+                f"operation {number} ({CUSTOM_CODE}) reads {tensor.dtype} tensor {tensor.name!r}: it takes uint8 codes "
+                "or float32; dequantize before it"
+            )
+        if tensor.dtype == "uint8":
+            _params(graph, t)
+
+
 def _float(graph: Graph, tensor: int) -> bool:
     return graph.tensors[tensor].dtype in _FLOATS
 
 
-def run_edge(graph: Graph, op: Op, values: Mapping[int, np.ndarray]) -> np.ndarray:
-    """The result of one edge operation on the value of its first input, in the graph's own types."""
-    x = values[op.inputs[0]]
-    if op.kind == "quantize":
-        return _quantize(graph, op, x)
-    return _READOUTS[op.kind](graph, op, x)
+def run_edge(graph: Graph, op: Op, values: MutableMapping[int, np.ndarray]) -> None:
+    """Compute one edge operation from ``values``, by graph index, and put its results there, in the graph's types."""
+    operands = []
+    for t in op.inputs:
+        constant = graph.tensors[t].data
+        operands.append(values[t] if constant is None else constant)
+    run = _quantize if op.kind == "quantize" else _readout(op)
+    if run is None:
+        raise UnsupportedError(f"{op.kind} does not run at the float edge")
+    values.update(zip(op.outputs, run(graph, op, operands), strict=True))
 
 
 def _params(graph: Graph, tensor: int) -> QuantParams:
@@ -108,24 +138,33 @@ def _params(graph: Graph, tensor: int) -> QuantParams:
     return QuantParams(scale, int((t.quantization.zero_point or (0,))[0]), *dtype_range(t.dtype))
 
 
-def _quantize(graph: Graph, op: Op, x: np.ndarray) -> np.ndarray:
-    if np.isnan(x).any():
+def _quantize(graph: Graph, op: Op, x: list[np.ndarray]) -> list[np.ndarray]:
+    if np.isnan(x[0]).any():
         raise InputError(f"input {graph.tensors[op.inputs[0]].name!r} holds NaN, which no code stands for")
-    return quantize(x, _params(graph, op.outputs[0]))
+    return [quantize(x[0], _params(graph, op.outputs[0]))]
 
 
-def _dequantize(graph: Graph, op: Op, x: np.ndarray) -> np.ndarray:
-    return dequantize(x, _params(graph, op.inputs[0]))
+def _dequantize(graph: Graph, op: Op, x: list[np.ndarray]) -> list[np.ndarray]:
+    return [dequantize(x[0], _params(graph, op.inputs[0]))]
 
 
-def _arg(graph: Graph, op: Op, x: np.ndarray) -> np.ndarray:
-    """The index of the first largest (smallest) code along an axis: codes rise with the numbers they stand for."""
-    axis = graph.tensors[op.inputs[1]].data
-    if axis is None:
-        raise UnsupportedError(f"{op.kind} writing {graph.tensors[op.outputs[0]].name!r}: the axis must be a constant")
-    pick = np.argmax if op.kind == "arg_max" else np.argmin
-    out = graph.tensors[op.outputs[0]]
-    return np.asarray(pick(x, axis=int(axis.reshape(-1)[0]))).astype(out.dtype)
+def _detect(graph: Graph, op: Op, x: list[np.ndarray]) -> list[np.ndarray]:
+    boxes, scores, anchors = (_real(graph, t, value) for t, value in zip(op.inputs, x, strict=True))
+    return list(detect(boxes, scores, anchors, detection_options(op)))
 
 
-_READOUTS = {"dequantize": _dequantize, "arg_max": _arg, "arg_min": _arg}
+def _real(graph: Graph, tensor: int, value: np.ndarray) -> np.ndarray:
+    """float32 values as they are, uint8 codes as the numbers they stand for."""
+    if value.dtype == np.float32:
+        return value
+    return np.asarray(dequantize(np.arange(256), _params(graph, tensor))[value])
+
+
+_Run = Callable[[Graph, Op, list[np.ndarray]], list[np.ndarray]]
+
+
+def _readout(op: Op) -> _Run | None:
+    """How an operation at the end is computed here; None for one that the engine runs."""
+    if op.kind == "dequantize":
+        return _dequantize
+    return _detect if is_detection(op) else None

@@ -10,17 +10,26 @@ import enum
 import operator
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import numpy as np
 
-from zeropoint.engine.compiled import ARENA_LIMIT, Compiled, TooLargeError, compile_graph, memory_of_the_machine
+from zeropoint.engine.compiled import (
+    ARENA_LIMIT,
+    Compiled,
+    State,
+    TooLargeError,
+    compile_graph,
+    memory_of_the_machine,
+)
 from zeropoint.engine.details import Details, op_details, signature_details, tensor_details
 from zeropoint.engine.resize import resized, with_shape
 from zeropoint.engine.signature import SignatureRunner
 from zeropoint.errors import EngineError, FormatError, GraphError, InputError, UnsupportedError, ZeropointError
 from zeropoint.formats import load
 from zeropoint.graph import Graph
+from zeropoint.graph.detection import is_detection
 
 
 class OpResolverType(enum.Enum):
@@ -85,6 +94,9 @@ class Interpreter:
         self._values: dict[int, np.ndarray] = {}
         self._given: list[np.ndarray] = []
         self._results: list[np.ndarray] = []
+        self._state: State = {}
+        # Files leave the shapes of detections out: they are told once there is memory for them.
+        self._undeclared = {t for op in self._graph.ops if is_detection(op) for t in op.outputs}
 
     @property
     def experimental_compress_quantization_zero_points(self) -> bool:
@@ -95,7 +107,7 @@ class Interpreter:
         """Make room for the tensors, at the sizes asked for by ``resize_tensor_input``.
 
         RuntimeError where the network does not take these sizes; it names the operation. Inputs whose shape stays keep
-        their values.
+        their values; the network's memory starts anew.
         """
         if self._asked:
             try:
@@ -117,6 +129,8 @@ class Interpreter:
                 self._values[i] = kept[i]
             else:
                 self._values[i] = np.zeros(tensor.shape, np.dtype(tensor.dtype))
+        self._state = self._compiled.new_state()
+        self._values.update({i: value.copy() for i, value in self._state.items()})
         self._given = [self._values[i] for i in graph.inputs]
         self._results = [self._values[i] for i in graph.outputs]
         self._allocated = True
@@ -129,9 +143,10 @@ class Interpreter:
         if not self._allocated or self._asked:
             raise _NotRunning("invoke before allocate_tensors: the tensors have no memory yet")
         if not self._preserve:
-            self._compiled.run_into(self._given, self._results)
+            self._compiled.run_into(self._given, self._results, self._state)
+            self._show_state()
             return
-        found = self._compiled.intermediates(dict(zip(self._graph.inputs, self._given, strict=True)))
+        found = self._compiled.intermediates(dict(zip(self._graph.inputs, self._given, strict=True)), self._state)
         for i, value in found.items():
             if i in self._graph.inputs:
                 continue
@@ -139,6 +154,7 @@ class Interpreter:
                 self._values[i][...] = value  # arrays handed out by tensor() stay current
             else:
                 self._values[i] = np.array(value)
+        self._show_state()
 
     def set_tensor(self, tensor_index: int, value: Any) -> None:
         """Copy ``value`` into an input (or an output, until the next ``invoke``).
@@ -169,7 +185,8 @@ class Interpreter:
         target[...] = array
 
     def get_tensor(self, tensor_index: int, subgraph_index: int = 0) -> np.ndarray:
-        """A copy of a tensor's value: input, output, constant, or any with ``experimental_preserve_all_tensors``."""
+        """A copy of a tensor's value: input, output, constant or variable; any with
+        ``experimental_preserve_all_tensors``."""
         self._checked_subgraph(subgraph_index)
         return self._value(tensor_index).copy()
 
@@ -213,7 +230,10 @@ class Interpreter:
             self._asked[index] = shape
 
     def reset_all_variables(self) -> None:
-        """Integer networks keep no variables between runs; nothing to do."""
+        """Set the network's memory (the state of SVDF and LSTM, kept from one ``invoke`` to the next) to real zero."""
+        if self._allocated:
+            self._state = self._compiled.new_state()
+            self._show_state()
 
     def get_input_details(self) -> list[Details]:
         """One dictionary per input: name, index, shape, shape_signature, dtype, quantization and its parameters."""
@@ -256,6 +276,8 @@ class Interpreter:
         tensor = self._shaped.tensors[index]
         if index in self._asked:
             tensor = with_shape(tensor, self._asked[index])
+        if index in self._undeclared and not self._allocated:
+            tensor = replace(tensor, shape=())
         return tensor_details(tensor, index, compress=self._compress)
 
     def _get_op_details(self, op_index: int) -> Details:
@@ -274,6 +296,10 @@ class Interpreter:
     def _shaped(self) -> Graph:
         """The network at the shapes that are planned now."""
         return self._compiled.graph
+
+    def _show_state(self) -> None:
+        for i, value in self._state.items():
+            self._values[i][...] = value  # arrays handed out by tensor() stay current
 
     def _compile(self, graph: Graph) -> Compiled:
         # What a file claims is limited more tightly than what the caller asks for.

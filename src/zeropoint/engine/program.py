@@ -67,7 +67,8 @@ class Program:
 
     ``index`` maps a graph's tensor to the program's, for every tensor that is computed or that a step reads;
     ``inputs`` and ``outputs`` are program indices. ``folded`` holds graph tensors whose value is known before any input
-    is (shape arithmetic), by graph index.
+    is (shape arithmetic), by graph index. ``states`` are the graph's variables: the last ``len(states)`` inputs are
+    their values before a run, the last outputs those after it.
     """
 
     tensors: tuple[ProgramTensor, ...]
@@ -76,6 +77,7 @@ class Program:
     outputs: tuple[int, ...]
     index: Mapping[int, int]
     folded: Mapping[int, np.ndarray] = field(default_factory=dict)
+    states: tuple[int, ...] = ()
 
     def to_text(self) -> str:
         """One line per step, for reading and for tests of the lowering."""

@@ -10,8 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from zeropoint.engine.compiled import ARENA_LIMIT, Compiled, TooLargeError, compile_graph, memory_of_the_machine
-from zeropoint.engine.inputs import arrange
+from zeropoint.engine.compiled import (
+    ARENA_LIMIT,
+    Compiled,
+    State,
+    TooLargeError,
+    compile_graph,
+    memory_of_the_machine,
+)
+from zeropoint.engine.inputs import arrange, has_open_batch
 from zeropoint.engine.profile import StepTime, step_times
 from zeropoint.engine.program import Program
 from zeropoint.errors import InputError, UnsupportedError, ZeropointError
@@ -53,6 +60,10 @@ class Session:
         EngineError: an unknown instruction set, or one that this CPU lacks; a network beyond ``arena_limit``.
 
     Any number of Python threads may call ``run`` at once; the interpreter lock is released while the engine computes.
+
+    A session remembers nothing: the memory of a recurrent network (SVDF, LSTM) starts at real zero in every ``run``,
+    and each sample of a batch has its own. Who feeds a stream keeps the memory: ``state = session.new_state()`` once,
+    then ``session.run(x, state=state)`` for each piece of the stream.
     """
 
     def __init__(
@@ -85,13 +96,22 @@ class Session:
         """The integer program at the model's own batch size."""
         return self._own.program
 
-    def run(self, x: Any) -> Outputs:
+    def new_state(self, batch: int | None = None) -> State:
+        """The memory of the network before its first input, for ``batch`` samples (None: the model's own number).
+
+        Arrays of codes of real zero by the graph's tensor index; empty for a network without memory.
+        """
+        own = [self._graph.tensors[i].shape[0] for i in self._graph.inputs if has_open_batch(self._graph.tensors[i])]
+        return self._compiled(None if own and batch == own[0] else batch, keep=False).new_state()
+
+    def run(self, x: Any, *, state: State | None = None) -> Outputs:
         """The network's outputs for ``x``.
 
         Args:
             x: an array for a network with one input; a list or tuple of arrays in the order of the graph's inputs; or a
                 dict of arrays by input name (the tensor's, or the signature's). Shape and type must be the
                 input's; where the model has batch 1 (or an open batch), the first dimension may be any size.
+            state: from ``new_state`` for as many samples; read, and updated in place. None: real zeros, and forgotten.
 
         Returns:
             An array where the network has one output, else a tuple in the order of the graph's outputs. A dict in gives
@@ -100,25 +120,25 @@ class Session:
         Raises:
             InputError: a missing or unknown input, or a wrong type, rank or shape; names it and what is expected.
         """
-        fitting = self._own.run_fitting(x if type(x) is list or type(x) is tuple else (x,))
+        fitting = None if state else self._own.run_fitting(x if type(x) is list or type(x) is tuple else (x,))
         if fitting is not None:
             return fitting[0] if len(fitting) == 1 else tuple(fitting)
         arranged = arrange(self._graph, x)
-        results = self._compiled(arranged.batch, keep=False).run(arranged.values)
+        results = self._compiled(arranged.batch, keep=False).run(arranged.values, state)
         if arranged.names is not None:
             return {name: results[t] for name, t in arranged.names.items()}
         if len(self._graph.outputs) == 1:
             return results[self._graph.outputs[0]]
         return tuple(results[t] for t in self._graph.outputs)
 
-    def intermediates(self, x: Any) -> dict[int, np.ndarray]:
+    def intermediates(self, x: Any, *, state: State | None = None) -> dict[int, np.ndarray]:
         """Every computed tensor of the network for ``x``, by graph index, in the graph's own types: for proofs.
 
         Inputs and outputs are among them; constants are not. Plans without merging operations, so that every tensor
         of the graph exists.
         """
         arranged = arrange(self._graph, x)
-        return self._compiled(arranged.batch, keep=True).intermediates(arranged.values)
+        return self._compiled(arranged.batch, keep=True).intermediates(arranged.values, state)
 
     def profile(self, x: Any) -> list[StepTime]:
         """One run for ``x``, and what each step of the plan took; see ``StepTime``. The outputs are dropped."""

@@ -4,7 +4,7 @@ A graph is a value: frozen dataclasses, changed only by making another. Start wi
 operation is), ``rules`` and ``movement`` (what shapes it makes), ``constraints`` (what its codes must mean).
 """
 
-from zeropoint.graph.retype import infer_types
+from zeropoint.graph.retype import infer_missing_shapes, infer_types
 from zeropoint.graph.shapes import infer_shapes
 from zeropoint.graph.text import to_text
 from zeropoint.graph.types import (
@@ -26,6 +26,7 @@ __all__ = [
     "Signature",
     "Tensor",
     "freeze_attrs",
+    "infer_missing_shapes",
     "infer_shapes",
     "infer_types",
     "to_text",

@@ -25,12 +25,14 @@ class Rule(Enum):
 @dataclass(frozen=True, slots=True)
 class Kind:
     """Arity bounds (inclusive; ``None`` is unbounded), the rule, and which inputs are values (the rest are indices,
-    sizes and axes, which carry no ``(S, Z)``); ``values=None`` means all."""
+    sizes and axes, which carry no ``(S, Z)``); ``values=None`` means all. A variable that an operation reads is its
+    memory: it writes the next state there."""
 
     inputs: tuple[int, int | None]
     outputs: tuple[int, int | None]
     rule: Rule
     values: tuple[int, ...] | None = None
+    optional: tuple[int, ...] = ()  # inputs that may be absent (-1) besides those after the lower bound
 
 
 def _one(rule: Rule) -> Kind:
@@ -114,6 +116,9 @@ KINDS: dict[str, Kind] = {
     "select": Kind((3, 3), (1, 1), Rule.MOVES, (1, 2)),
     "select_v2": Kind((3, 3), (1, 1), Rule.MOVES, (1, 2)),
     "topk_v2": Kind((2, 2), (2, 2), Rule.FREE, (0,)),
+    "svdf": Kind((5, 5), (1, 1), Rule.FREE, (0,), (3,)),
+    "lstm": Kind((5, 24), (1, 4), Rule.FREE, (0,), (1, 5, *range(9, 13), 16, 17, *range(20, 24))),
+    "unidirectional_sequence_lstm": Kind((20, 24), (1, 1), Rule.FREE, (0,), (1, 5, *range(9, 13), 16, 17)),
     "quantize": _one(Rule.REAL_EDGE),
     "dequantize": _one(Rule.REAL_EDGE),
     "arg_max": _indexed(Rule.READS),

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from zeropoint.errors import GraphError
+from zeropoint.graph.detection import detection_shapes, is_detection
 from zeropoint.graph.types import Op
 
 Shape = tuple[int, ...]
@@ -253,7 +254,44 @@ def _topk(c: Call) -> Sequence[Shape]:
 
 
 def _custom(c: Call) -> Sequence[Shape]:
+    if is_detection(c.op):
+        if len(c.shapes) != 3 or len(c.op.outputs) != 4:
+            c.fail(f"{len(c.shapes)} inputs and {len(c.op.outputs)} outputs; it has 3 and 4")
+        return detection_shapes(c.op, {i: c.shape(i) for i in range(3)})
     return c.stored
+
+
+def _select(c: Call) -> Sequence[Shape]:
+    mask, a, b = c.shape(0), c.shape(1), c.shape(2)
+    if a != b or (mask not in ((), a) and mask != a[:1]):
+        c.fail(f"mask {list(mask)} of {list(a)} and {list(b)}: one value, one for each, or one a row is needed")
+    return (a,)
+
+
+def _svdf(c: Call) -> Sequence[Shape]:
+    x, feature, time, state = c.shape(0, 2), c.shape(1, 2), c.shape(2, 2), c.shape(4, 2)
+    rank = c.positive("rank")
+    if feature[0] % rank or feature[1] != x[1] or time[0] != feature[0]:
+        c.fail(f"filters {list(feature)} and {list(time)} of rank {rank} for input {list(x)}")
+    if state != (x[0], feature[0] * time[1]):
+        c.fail(f"state {list(state)} for {x[0]} samples, {feature[0]} filters and a memory of {time[1]}")
+    _bias(c, 3, feature[0] // rank)
+    return ((x[0], feature[0] // rank),)
+
+
+def _lstm(c: Call) -> Sequence[Shape]:
+    if len(c.shapes) < 20 or len(c.op.outputs) != 1:
+        c.fail(
+            f"it has {len(c.shapes)} inputs and {len(c.op.outputs)} outputs: only the full kernel is known, not BASIC"
+        )
+    x, w, r = c.shape(0), c.shape(2, 2), c.shape(6, 2)
+    if len(x) != (2 if c.op.kind == "lstm" else 3) or x[-1] != w[1] or r[0] != w[0]:
+        c.fail(f"weights {list(w)} and {list(r)} for input {list(x)}")
+    batch = x[1] if c.op.kind != "lstm" and c.attr("time_major", False) else x[0]
+    for i, wanted in ((18, (batch, r[1])), (19, (batch, w[0]))):
+        if c.shape(i) != wanted:
+            c.fail(f"state {list(c.shape(i))}, but {list(wanted)} is needed")
+    return ((*x[:-1], r[1]),)
 
 
 RULES: dict[str, RuleFn] = {
@@ -267,7 +305,7 @@ RULES: dict[str, RuleFn] = {
     **dict.fromkeys(("mean", "sum", "reduce_max", "reduce_min"), _reduce),
     **dict.fromkeys(("arg_max", "arg_min"), _arg),
     **dict.fromkeys(("add", "sub", "mul", "div", "squared_difference", "maximum", "minimum"), _broadcast),
-    **dict.fromkeys(("floor_div", "floor_mod", "logical_and", "logical_or", "select_v2", "select"), _broadcast),
+    **dict.fromkeys(("floor_div", "floor_mod", "logical_and", "logical_or", "select_v2"), _broadcast),
     **dict.fromkeys(("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"), _comparison),
     **dict.fromkeys(("relu", "relu6", "relu_n1_to_1", "relu_0_to_1", "leaky_relu", "prelu", "hard_swish"), _same),
     **dict.fromkeys(("logistic", "tanh", "elu", "gelu"), _same),
@@ -281,5 +319,8 @@ RULES: dict[str, RuleFn] = {
     "rank": lambda c: ((),),
     "fill": _fill,
     "topk_v2": _topk,
+    "select": _select,
+    "svdf": _svdf,
+    **dict.fromkeys(("lstm", "unidirectional_sequence_lstm"), _lstm),
     "custom": _custom,
 }

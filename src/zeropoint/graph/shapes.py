@@ -22,7 +22,7 @@ from zeropoint.graph.types import Graph, Op, Tensor
 from zeropoint.graph.values import MAX_VALUES, known_value
 
 SHAPE_RULES = {**RULES, **MOVEMENT}
-_BROADCASTING = frozenset(k for k, rule in RULES.items() if rule is RULES["add"])
+_BROADCASTING = frozenset(k for k, rule in RULES.items() if rule in (RULES["add"], RULES["equal"], RULES["select"]))
 
 
 def elements(shape: Sequence[int]) -> int:
@@ -41,6 +41,12 @@ def check_shape(shape: Sequence[int], what: str, *, empty: bool = False) -> None
         raise GraphError(f"{what} has shape {list(shape)}: it holds nothing")
     if elements(shape) > MAX_ELEMENTS:
         raise GraphError(f"{what} has shape {list(shape)}: {elements(shape)} elements, 2^31 - 1 is the limit")
+
+
+def used_tensors(graph: Graph) -> frozenset[int]:
+    """Tensors that an operation, or the caller, reads or writes; the others may say anything about themselves."""
+    touched = {t for op in graph.ops for t in (*op.inputs, *op.outputs)}
+    return frozenset((*touched, *graph.inputs, *graph.outputs))
 
 
 def infer_shapes(graph: Graph, batch: int | None = None) -> Graph:
@@ -93,10 +99,15 @@ class _Inference:
             t = self.tensors[i]
             self.tensors[i] = _reshaped(t, (batch, *t.shape[1:]))
             self.batched.add(i)
+        for i, t in enumerate(self.tensors):  # every sample has a memory of its own
+            if t.is_variable and t.shape[:1] == (self.old_batch,):
+                self.tensors[i] = _reshaped(t, (batch, *t.shape[1:]))
+                self.batched.add(i)
 
     def run(self) -> Graph:
+        used = used_tensors(self.graph)
         for i, t in enumerate(self.tensors):
-            check_shape(t.shape, f"tensor {i} ({t.name!r})", empty=t.is_constant)
+            check_shape(t.shape, f"tensor {i} ({t.name!r})", empty=t.is_constant or i not in used)
         for index, op in enumerate(self.graph.ops):
             if any(t in self.batched for t in op.inputs):
                 op = self._rebatched(index, op)
@@ -289,4 +300,6 @@ def _mixes_samples(call: Call, batched: list[bool]) -> bool:
         return batched[0] and call.integer("axis", 0) % len(call.shape(0)) == 0 and not call.attr("batch_dims", 0)
     if kind == "batch_matmul":
         return any(b and len(call.shape(i)) < 3 for i, b in enumerate(batched[:2]) if i or len(call.shape(1)) > 2)
+    if kind in ("lstm", "unidirectional_sequence_lstm"):
+        return bool(call.attr("time_major", False))
     return kind in ("gather_nd", "custom")

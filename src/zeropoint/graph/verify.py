@@ -11,8 +11,9 @@ import numpy as np
 
 from zeropoint.errors import GraphError
 from zeropoint.graph.constraints import check_op, check_quantization
+from zeropoint.graph.detection import is_detection
 from zeropoint.graph.kinds import KINDS
-from zeropoint.graph.shapes import SHAPE_RULES, check_shape, infer_shapes
+from zeropoint.graph.shapes import SHAPE_RULES, check_shape, infer_shapes, used_tensors
 from zeropoint.graph.types import Graph, Op, Tensor
 
 DTYPES = (
@@ -30,13 +31,15 @@ def verify(graph: Graph, *, integer_only: bool = True) -> None:
     Args:
         graph: what to check.
         integer_only: also demand integers between input and output. Real numbers may stand at the very edge: a float
-            graph input that only QUANTIZE reads, a float graph output that DEQUANTIZE (or a custom operation) writes.
+            graph input that only QUANTIZE reads, a float graph output that DEQUANTIZE (or a custom operation) writes,
+            and the operands of TFLite_Detection_PostProcess there.
 
     Raises:
         GraphError: the first rule that is broken, with the operation or tensor, and what to do.
     """
+    used = used_tensors(graph)
     for i, t in enumerate(graph.tensors):
-        _check_tensor(i, t)
+        _check_tensor(i, t, i in used)
     _check_ends(graph)
     _check_order(graph)
     for i, op in enumerate(graph.ops):
@@ -61,11 +64,11 @@ def _where(index: int, op: Op) -> str:
     return f"op {index} ({op.kind})"
 
 
-def _check_tensor(i: int, t: Tensor) -> None:
+def _check_tensor(i: int, t: Tensor, used: bool) -> None:
     what = f"tensor {i} ({t.name!r})"
     if t.dtype not in DTYPES:
         raise GraphError(f"{what} has type {t.dtype!r}; the types are {', '.join(DTYPES)}")
-    check_shape(t.shape, what, empty=t.data is not None)
+    check_shape(t.shape, what, empty=t.data is not None or not used)
     if t.shape_signature and (
         len(t.shape_signature) != len(t.shape)
         or any(s not in (-1, d) for s, d in zip(t.shape_signature, t.shape, strict=True))
@@ -127,7 +130,7 @@ def _check_order(graph: Graph) -> None:
                 bounds = f"{least}" if least == most else f"{least} or more" if most is None else f"{least} to {most}"
                 raise GraphError(f"{_where(i, op)} has {len(indices)} {role}; it takes {bounds}")
         for position, t in enumerate(op.inputs):
-            if t == -1 and position >= kind.inputs[0]:
+            if t == -1 and (position >= kind.inputs[0] or position in kind.optional):
                 continue
             if not 0 <= t < count:
                 raise GraphError(f"{_where(i, op)} input {position} is tensor {t}, but there are {count} tensors")
@@ -161,12 +164,17 @@ def _check_order(graph: Graph) -> None:
 def _check_integers(graph: Graph) -> None:
     """No real number between input and output, but for QUANTIZE and DEQUANTIZE at the very edge."""
     inputs, outputs = set(graph.inputs), set(graph.outputs)
+    detected = {t for op in graph.ops if is_detection(op) for t in op.inputs}  # codes, or what DEQUANTIZE made of them
+    dequantized = {op.outputs[0] for op in graph.ops if op.kind == "dequantize"}
     for i, op in enumerate(graph.ops):
         for t in op.inputs:
-            if t >= 0 and graph.tensors[t].dtype in FLOATS and not (op.kind == "quantize" and t in inputs):
+            if t < 0 or graph.tensors[t].dtype not in FLOATS or (op.kind == "quantize" and t in inputs):
+                continue
+            if not (is_detection(op) and (t in dequantized or graph.tensors[t].is_constant)):
                 _refuse_real(graph, i, op, t, "reads")
         for t in op.outputs:
-            if graph.tensors[t].dtype in FLOATS and not (op.kind in ("dequantize", "custom") and t in outputs):
+            ends = t in outputs or (op.kind == "dequantize" and t in detected) or is_detection(op)
+            if graph.tensors[t].dtype in FLOATS and not (op.kind in ("dequantize", "custom") and ends):
                 _refuse_real(graph, i, op, t, "writes")
     for t in inputs & outputs:
         if graph.tensors[t].dtype in FLOATS:

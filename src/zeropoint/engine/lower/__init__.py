@@ -9,7 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from zeropoint.engine.lower import convolution, elementwise, extrema, joining, movement, pooling, reduction, tables
+from zeropoint.engine.lower import (
+    convolution,
+    elementwise,
+    extrema,
+    indexing,
+    integers,
+    joining,
+    movement,
+    normalization,
+    pooling,
+    products,
+    recurrent,
+    reduction,
+    tables,
+)
 from zeropoint.engine.lower.fold import fold
 from zeropoint.engine.lower.fuse_padding import fuse_padding
 from zeropoint.engine.lower.lowering import Lowering, where
@@ -24,9 +38,14 @@ RULES: dict[str, Rule] = {
     **convolution.RULES,
     **elementwise.RULES,
     **extrema.RULES,
+    **indexing.RULES,
+    **integers.RULES,
     **joining.RULES,
     **movement.RULES,
+    **normalization.RULES,
     **pooling.RULES,
+    **products.RULES,
+    **recurrent.RULES,
     **reduction.RULES,
     **tables.RULES,
 }
@@ -63,7 +82,7 @@ def lower(
         if values is not None:
             to.folded.update(values)
             continue
-        rule = rule_for(op, graph) or RULES.get(op.kind)
+        rule = rule_for(op, graph) or integers.plain_rule(op, graph) or RULES.get(op.kind)
         if rule is None:
             raise UnsupportedError(
                 f"{where(graph, number)}: the engine has no such operation; "

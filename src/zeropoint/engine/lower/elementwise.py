@@ -8,13 +8,14 @@ from zeropoint.arithmetic import quantize_multiplier
 from zeropoint.engine.lower.extrema import of_two
 from zeropoint.engine.lower.fuse import constant_bound
 from zeropoint.engine.lower.lowering import MAX_RANK, Lowering
-from zeropoint.engine.lower.tables import emit_table
+from zeropoint.engine.lower.tables import emit_table, prelu_multipliers, prelu_table
 from zeropoint.engine.program import AttrValue
 from zeropoint.errors import GraphError, UnsupportedError
 from zeropoint.graph import Op
 
 # Both inputs of an addition are shifted left so far before they are rescaled: 8 bits + 20 leave room for the sum.
 ADD_LEFT_SHIFT = 20
+SQUARED_DIFFERENCE_LEFT_SHIFT = 7
 
 
 def broadcast(to: Lowering, a: int, b: int, y: int) -> dict[str, AttrValue]:
@@ -115,4 +116,65 @@ def extremum(op: Op, to: Lowering) -> None:
     emit_table(to, x, y, pick(rows, codes.reshape(-1, 1)).astype(np.int8))
 
 
-RULES = {"add": add, "sub": add, "mul": mul, "minimum": extremum, "maximum": extremum}
+def squared_difference(op: Op, to: Lowering) -> None:
+    """squared_difference: as a subtraction with a left shift of 7; the square is rescaled by ``T^2 / (2^14 S_y)``."""
+    (a, b), y = op.inputs[:2], op.outputs[0]
+    to.require_eight_bit(a, b, y)
+    scale1, scale2, scale_y = (float(to.scale(i)) for i in (a, b, y))
+    twice_max = 2.0 * max(scale1, scale2)
+    multiplier1, shift1 = quantize_multiplier(scale1 / twice_max)
+    multiplier2, shift2 = quantize_multiplier(scale2 / twice_max)
+    factor = twice_max * twice_max / (float(1 << 2 * SQUARED_DIFFERENCE_LEFT_SHIFT) * scale_y)
+    output_multiplier, output_shift = quantize_multiplier(factor)
+    attrs: dict[str, AttrValue] = {
+        **broadcast(to, a, b, y),
+        "input1_zero_point": to.zero_point(a),
+        "input2_zero_point": to.zero_point(b),
+        "output_zero_point": to.zero_point(y),
+        "left_shift": SQUARED_DIFFERENCE_LEFT_SHIFT,
+        "multiplier1": multiplier1,
+        "shift1": shift1,
+        "multiplier2": multiplier2,
+        "shift2": shift2,
+        "output_multiplier": output_multiplier,
+        "output_shift": output_shift,
+        "clamp_min": -128,
+        "clamp_max": 127,
+    }
+    to.step("squared_difference", [to.use(a), to.use(b)], [to.define(y)], attrs)
+
+
+def prelu(op: Op, to: Lowering) -> None:
+    """prelu: a table per channel where the slopes are constants of one value, or one a channel; else prelu."""
+    x, alpha, y = op.inputs[0], op.inputs[1], op.outputs[0]
+    to.require_eight_bit(x, alpha, y)
+    slopes = to.constant(alpha)
+    per_channel = slopes is not None and slopes.ndim > 0 and slopes.shape[-1] == slopes.size == to.shape(x)[-1]
+    if slopes is not None and (slopes.size == 1 or per_channel) and to.shape(x) == to.shape(y):
+        prelu_table(op, to)
+        return
+    (multiplier1, shift1), (multiplier2, shift2) = prelu_multipliers(to, x, alpha, y)
+    attrs: dict[str, AttrValue] = {
+        **broadcast(to, x, alpha, y),
+        "input1_zero_point": to.zero_point(x),
+        "input2_zero_point": to.zero_point(alpha),
+        "output_zero_point": to.zero_point(y),
+        "multiplier1": multiplier1,
+        "shift1": shift1,
+        "multiplier2": multiplier2,
+        "shift2": shift2,
+        "clamp_min": -128,
+        "clamp_max": 127,
+    }
+    to.step("prelu", [to.use(x), to.use(alpha)], [to.define(y)], attrs)
+
+
+RULES = {
+    "add": add,
+    "sub": add,
+    "mul": mul,
+    "squared_difference": squared_difference,
+    "prelu": prelu,
+    "minimum": extremum,
+    "maximum": extremum,
+}

@@ -27,6 +27,12 @@ def fold(op: Op, graph: Graph, known: Mapping[int, np.ndarray]) -> dict[int, np.
     if op.kind == "shape":
         dtype = graph.tensors[op.outputs[0]].dtype
         return {op.outputs[0]: np.array(graph.tensors[op.inputs[0]].shape, dtype=dtype)}
+    if op.kind == "rank":
+        return {
+            op.outputs[0]: np.array(len(graph.tensors[op.inputs[0]].shape), dtype=graph.tensors[op.outputs[0]].dtype)
+        }
+    if op.kind in ("fill", "zeros_like"):
+        return _filled(op, graph, known)
     if op.kind not in _FOLDABLE:
         return None
     operands = []
@@ -44,6 +50,19 @@ def fold(op: Op, graph: Graph, known: Mapping[int, np.ndarray]) -> dict[int, np.
     return {op.outputs[0]: value.reshape(out.shape)}
 
 
+def _filled(op: Op, graph: Graph, known: Mapping[int, np.ndarray]) -> dict[int, np.ndarray] | None:
+    """A tensor of one value, codes or plain integers; the graph knows its shape."""
+    out = graph.tensors[op.outputs[0]]
+    if out.dtype not in _INTEGERS or (op.kind == "zeros_like" and _quantized(graph, op.outputs[0])):
+        return None
+    value: np.ndarray | None = np.zeros(1, out.dtype)
+    if op.kind == "fill":
+        value = known.get(op.inputs[1], graph.tensors[op.inputs[1]].data)
+    if value is None or value.size != 1:
+        return None
+    return {op.outputs[0]: np.full(out.shape, value.reshape(-1)[0], out.dtype)}
+
+
 def _quantized(graph: Graph, tensor: int) -> bool:
     q = graph.tensors[tensor].quantization
     return q is not None and bool(q.scale)
@@ -52,6 +71,11 @@ def _quantized(graph: Graph, tensor: int) -> bool:
 def _strided_slice(op: Op, v: list[np.ndarray]) -> np.ndarray:
     begin, end, strides = (a.reshape(-1) for a in v[1:4])
     return np.asarray(v[0][strided_slice_index(op, begin, end, strides, v[0].shape)])
+
+
+def _slice(op: Op, v: list[np.ndarray]) -> np.ndarray:
+    begin, size = (a.reshape(-1).tolist() for a in v[1:3])
+    return np.asarray(v[0][tuple(slice(b, None if s == -1 else b + s) for b, s in zip(begin, size, strict=True))])
 
 
 def _gather(op: Op, v: list[np.ndarray]) -> np.ndarray:
@@ -65,6 +89,7 @@ def _reduce_prod(op: Op, v: list[np.ndarray]) -> np.ndarray:
 
 _FOLDABLE: dict[str, Callable[[Op, list[np.ndarray]], np.ndarray]] = {
     "strided_slice": _strided_slice,
+    "slice": _slice,
     "gather": _gather,
     "reduce_prod": _reduce_prod,
     "pack": lambda op, v: np.stack(v, axis=integer(op, "axis", 0)),
@@ -76,7 +101,7 @@ _FOLDABLE: dict[str, Callable[[Op, list[np.ndarray]], np.ndarray]] = {
     "add": lambda op, v: v[0] + v[1],
     "sub": lambda op, v: v[0] - v[1],
     "mul": lambda op, v: v[0] * v[1],
-    "floor_div": lambda op, v: v[0] // v[1],
+    "floor_div": lambda op, v: v[0] // np.where(v[1] == 0, 1, v[1]) * (v[1] != 0),
     "maximum": lambda op, v: np.maximum(v[0], v[1]),
     "minimum": lambda op, v: np.minimum(v[0], v[1]),
 }

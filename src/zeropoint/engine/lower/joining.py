@@ -1,4 +1,4 @@
-"""Operations that put pieces together along an axis: concatenation, pack, gather, mirror padding."""
+"""Operations that put pieces together along an axis: concatenation, pack, mirror padding."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ import numpy as np
 
 from zeropoint.arithmetic import round_half_away
 from zeropoint.engine.lower.lowering import Lowering, integer
-from zeropoint.engine.lower.movement import emit_copy, move, probe
+from zeropoint.engine.lower.movement import emit_copy, probe
 from zeropoint.engine.lower.tables import table_attrs
 from zeropoint.engine.program import AttrValue
 from zeropoint.errors import GraphError, UnsupportedError
 from zeropoint.graph import Op
-
-MAX_PIECES = 4096
 
 
 def join(to: Lowering, sources: Sequence[int], target: int, axis: int, element_size: int) -> None:
@@ -64,32 +62,6 @@ def _rescaled(to: Lowering, x: int, y: int) -> int:
     return target
 
 
-def gather(op: Op, to: Lowering) -> None:
-    """gather with constant indices: one strided copy where they are evenly spaced, else a copy each, joined."""
-    x, y = op.inputs[0], op.outputs[0]
-    if integer(op, "batch_dims", 0):
-        raise UnsupportedError("a gather with batch dimensions: gather along one axis, the same for all samples")
-    indices = to.required_constant(op.inputs[1], "the indices").reshape(-1)
-    axis = integer(op, "axis", 0) % max(len(to.shape(x)), 1)
-    size = to.shape(x)[axis]
-    if indices.size == 0 or indices.min() < 0 or indices.max() >= size:
-        raise GraphError(f"indices must lie in [0, {size - 1}]")
-    base = probe(to.shape(x))
-    lead = (slice(None),) * axis
-    first, steps = int(indices[0]), set(np.diff(indices).tolist()) or {1}
-    if len(steps) == 1 and (step := int(steps.pop())) != 0:
-        stop = first + step * indices.size
-        move(to, x, y, base, base[(*lead, slice(first, None if stop < 0 else stop, step))])
-        return
-    if indices.size > MAX_PIECES:
-        raise UnsupportedError(f"{indices.size} unevenly spaced indices; at most {MAX_PIECES} are supported")
-    pieces = [_piece(to, to.use(x), base, base[(*lead, slice(i, i + 1))], x) for i in indices.tolist()]
-    shape = (*to.shape(x)[:axis], indices.size, *to.shape(x)[axis + 1 :])
-    joined = to.temporary(shape, y)
-    join(to, pieces, joined, axis, to.element_size(y))
-    to.view_of(joined, y)
-
-
 def mirror_pad(op: Op, to: Lowering) -> None:
     """mirror_pad, axis by axis: a reversed slice, the tensor, a reversed slice. REFLECT leaves the border out."""
     x, y = op.inputs[0], op.outputs[0]
@@ -122,4 +94,4 @@ def _piece(to: Lowering, source: int, base: np.ndarray, moved: np.ndarray, like:
     return target
 
 
-RULES = {"concatenation": concatenation, "pack": concatenation, "gather": gather, "mirror_pad": mirror_pad}
+RULES = {"concatenation": concatenation, "pack": concatenation, "mirror_pad": mirror_pad}

@@ -72,6 +72,7 @@ class Lowering:
         self.index: dict[int, int] = {}
         self.folded: dict[int, np.ndarray] = {}
         self.inputs: list[int] = []
+        self.states: dict[int, int] = {}  # variable of the graph -> the program's input that holds its last value
         self.number = 0
         self._merged: tuple[int, ...] = ()  # operations whose clamp the step being built takes over
         self._fusions: dict[int, Fusion] = find_fusions(graph, keep) if fuse else {}
@@ -170,10 +171,13 @@ class Lowering:
         if i in self.index:
             return self.index[i]
         tensor = self.tensor(i)
+        if tensor.is_variable:
+            self.states[i] = self.define(i)
+            return self.states[i]
         value = self.constant(i)
         if value is None:
             raise GraphError(f"tensor {tensor.name!r} is read before any operation writes it")
-        data = np.ascontiguousarray(to_int8(value)).reshape(tensor.shape)  # (the first makes a scalar a vector of one)
+        data = np.require(to_int8(value).reshape(tensor.shape), requirements="C")
         name = _NAMES.get(data.dtype) or str(data.dtype)
         self.index[i] = self.add(ProgramTensor(tensor.name, tensor.shape, name, data=data))
         return self.index[i]
@@ -194,6 +198,14 @@ class Lowering:
         flip = tensor.dtype == "uint8"
         self.index[target] = self.add(ProgramTensor(tensor.name, tensor.shape, program_dtype, flip=flip))
         return self.index[target]
+
+    def define_next(self, i: int) -> int:
+        """Program index of the next value of graph variable ``i``: whoever reads it later reads this one."""
+        if i < 0 or not self.tensor(i).is_variable:
+            name = "an absent tensor" if i < 0 else repr(self.tensor(i).name)
+            raise GraphError(f"{name} is no variable, so no state can be kept in it")
+        self.use(i)
+        return self.define(i)
 
     def view(self, source: int, out: int) -> None:
         """Graph tensor ``out`` is graph tensor ``source`` with another shape: no step at all."""
@@ -217,6 +229,10 @@ class Lowering:
         name = f"{self.tensor(like).name}:{len(self.tensors)}"
         return self.add(ProgramTensor(name, tuple(shape), "int8" if dtype == "uint8" else dtype))
 
+    def constant_of(self, data: np.ndarray, name: str) -> int:
+        """A constant of the program that the graph does not have."""
+        return self.add(ProgramTensor(name, data.shape, str(data.dtype), data=data))
+
     def element_size(self, i: int) -> int:
         """Bytes of one element of graph tensor ``i``."""
         dtype = self.tensor(i).dtype
@@ -236,5 +252,11 @@ class Lowering:
         """The program so far, with graph tensors ``outputs`` as its results."""
         results = tuple(self.use(i) for i in outputs)
         return Program(
-            tuple(self.tensors), tuple(self.steps), tuple(self.inputs), results, dict(self.index), dict(self.folded)
+            tuple(self.tensors),
+            tuple(self.steps),
+            (*self.inputs, *self.states.values()),
+            (*results, *(self.index[i] for i in self.states)),
+            dict(self.index),
+            dict(self.folded),
+            tuple(self.states),
         )

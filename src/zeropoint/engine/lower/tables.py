@@ -53,20 +53,20 @@ def unary(op: Op, to: Lowering) -> None:
     emit_table(to, x, y, to_int8(np.asarray(table)))
 
 
-def prelu(op: Op, to: Lowering) -> None:
-    """prelu with one slope per channel -> a table per channel.
+def prelu_multipliers(to: Lowering, x: int, alpha: int, y: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """``M1 = S_x / S_y`` above the zero point and ``M2 = S_x S_alpha / S_y`` below it, as multiplier and shift."""
+    x_scale, a_scale, y_scale = (np.float64(to.scale(i)) for i in (x, alpha, y))
+    return quantize_multiplier(float(x_scale / y_scale)), quantize_multiplier(float(x_scale * a_scale / y_scale))
 
-    ``q = Z_y + M1 (x - Z_x)`` where ``x >= Z_x``, else ``Z_y + M2 (x - Z_x)(alpha - Z_alpha)``, with ``M1 = S_x / S_y``
-    and ``M2 = S_x S_alpha / S_y``.
+
+def prelu_table(op: Op, to: Lowering) -> None:
+    """prelu with one constant slope, or one per channel -> a table per channel.
+
+    ``q = Z_y + M1 (x - Z_x)`` where ``x >= Z_x``, else ``Z_y + M2 (x - Z_x)(alpha - Z_alpha)``.
     """
     x, alpha, y = op.inputs[0], op.inputs[1], op.outputs[0]
-    to.require_eight_bit(x, alpha, y)
     slopes = to_int8(to.required_constant(alpha, "the slopes"))
-    if slopes.size not in (1, to.shape(x)[-1]) or (slopes.size > 1 and slopes.shape[-1] != slopes.size):
-        raise UnsupportedError(f"slopes of shape {list(slopes.shape)}: one, or one per channel, is supported")
-    x_scale, a_scale, y_scale = to.scale(x), to.scale(alpha), to.scale(y)
-    positive = quantize_multiplier(float(np.float64(x_scale) / np.float64(y_scale)))
-    negative = quantize_multiplier(float(np.float64(x_scale) * np.float64(a_scale) / np.float64(y_scale)))
+    positive, negative = prelu_multipliers(to, x, alpha, y)
     centred = np.arange(-128, 128, dtype=np.int32).reshape(1, -1) - to.zero_point(x)
     product = centred * (slopes.reshape(-1, 1).astype(np.int32) - to.zero_point(alpha))
     above = multiply_by_quantized_multiplier(np.broadcast_to(centred, product.shape), *positive)
@@ -75,4 +75,4 @@ def prelu(op: Op, to: Lowering) -> None:
     emit_table(to, x, y, np.clip(codes, -128, 127).astype(np.int8))
 
 
-RULES = {**dict.fromkeys(table_kinds(), unary), "prelu": prelu}
+RULES = dict.fromkeys(table_kinds(), unary)

@@ -16,7 +16,17 @@ from zeropoint.formats.tflite import constants
 from zeropoint.formats.tflite.decode import Broken, Decoder
 from zeropoint.formats.tflite.schema import BUILTINS, FILE_IDENTIFIER, MODEL_VERSION, OPTIONS, OPTIONS_OF, TABLES
 from zeropoint.formats.tflite.versions import required_version
-from zeropoint.graph import AttrValue, Graph, Op, Quantization, Signature, Tensor, infer_types, verify
+from zeropoint.graph import (
+    AttrValue,
+    Graph,
+    Op,
+    Quantization,
+    Signature,
+    Tensor,
+    infer_missing_shapes,
+    infer_types,
+    verify,
+)
 
 # Builtins whose meaning lies in other subgraphs, or in options of a later union that we do not describe.
 _CONTROL_FLOW = {"CALL", "CALL_ONCE", "IF", "WHILE", "DELEGATE"}
@@ -26,7 +36,7 @@ _LATER = {"DILATE", "REDUCE_WINDOW", "PLACEHOLDER_FOR_GREATER_OP_CODES"}
 def read(data: bytes, *, name: str, integer_only: bool) -> Graph:
     """The verified graph in ``data``; errors begin with ``name``. See ``zeropoint.formats.load``."""
     try:
-        graph = _with_true_versions(infer_types(_Reader(data).graph()))
+        graph = _with_true_versions(infer_missing_shapes(infer_types(_Reader(data).graph())))
         verify(graph, integer_only=integer_only)
     except Broken as broken:
         raise FormatError(f"{name}: damaged TFLite file: {broken}") from None
