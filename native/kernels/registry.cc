@@ -14,6 +14,8 @@ static std::vector<KernelRecord> make_records() {
     r.push_back({#op "_s16", "s16", Isa::portable, #op "_s16_portable", zp_##op##_s16_portable});
     ZP_PORTABLE_OPS_S16(ZP_PORTABLE)
 #undef ZP_PORTABLE
+    for (KernelRecord &record : r)  // an element is read, then the one of its index written
+        for (const char *op : {"add", "mul", "table"}) record.in_place |= record.op == std::string(op);
 #ifdef ZP_HAVE_X86_KERNELS
     add_x86_records(r);
 #endif

@@ -33,9 +33,17 @@ struct KernelRecord {
     std::size_t (*scratch_bytes)(const void *params) = nullptr;
     // Number of work units. Null: the portable kernel's.
     std::int64_t (*units)(const void *params) = nullptr;
+    // Whether the output may lie in the place of an input that is read in order (Prepared::in_order): each call has read
+    // what it needs of its units before it writes there.
+    bool in_place = false;
 
     std::uint32_t cpu_features() const { return isa_features(isa); }
 };
+
+inline KernelRecord in_place(KernelRecord record) {
+    record.in_place = true;
+    return record;
+}
 
 const std::vector<KernelRecord> &kernel_records();
 

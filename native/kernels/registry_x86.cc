@@ -40,18 +40,18 @@ void add_x86_records(std::vector<KernelRecord> &r) {
     r.push_back({"depthwise_conv_2d", "s8", Isa::avxvnni, "depthwise_conv_2d_s8_avxvnni", zp_depthwise_conv_2d_s8_avxvnni,
                  zp_depthwise_conv_2d_pairs_accepts, zp_depthwise_conv_2d_pairs_packed_bytes, zp_depthwise_conv_2d_pairs_pack,
                  zp_depthwise_conv_2d_pairs_scratch_bytes, zp_depthwise_conv_2d_pairs_units});
-    r.push_back({"add", "s8", Isa::avx2, "add_s8_avx2", zp_add_s8_avx2, zp_add_accepts});
-    r.push_back({"add", "s8", Isa::avx512vnni, "add_s8_avx512vnni", zp_add_s8_avx512vnni, zp_add_accepts});
-    r.push_back({"mul", "s8", Isa::avx2, "mul_s8_avx2", zp_mul_s8_avx2, zp_mul_accepts});
-    r.push_back({"mul", "s8", Isa::avx512vnni, "mul_s8_avx512vnni", zp_mul_s8_avx512vnni, zp_mul_accepts});
+    r.push_back(in_place({"add", "s8", Isa::avx2, "add_s8_avx2", zp_add_s8_avx2, zp_add_accepts}));
+    r.push_back(in_place({"add", "s8", Isa::avx512vnni, "add_s8_avx512vnni", zp_add_s8_avx512vnni, zp_add_accepts}));
+    r.push_back(in_place({"mul", "s8", Isa::avx2, "mul_s8_avx2", zp_mul_s8_avx2, zp_mul_accepts}));
+    r.push_back(in_place({"mul", "s8", Isa::avx512vnni, "mul_s8_avx512vnni", zp_mul_s8_avx512vnni, zp_mul_accepts}));
     r.push_back({"average_pool_2d", "s8", Isa::avx2, "average_pool_2d_s8_avx2", zp_average_pool_2d_s8_avx2, zp_pool_2d_accepts_avx2});
     r.push_back({"max_pool_2d", "s8", Isa::avx2, "max_pool_2d_s8_avx2", zp_max_pool_2d_s8_avx2, zp_pool_2d_accepts_avx2});
     r.push_back({"average_pool_2d", "s8", Isa::avx512vnni, "average_pool_2d_s8_avx512vnni", zp_average_pool_2d_s8_avx512vnni});
     r.push_back({"max_pool_2d", "s8", Isa::avx512vnni, "max_pool_2d_s8_avx512vnni", zp_max_pool_2d_s8_avx512vnni});
     r.push_back({"reduce", "s8", Isa::avx2, "reduce_s8_avx2", zp_reduce_s8_avx2, zp_reduce_accepts});
     r.push_back({"reduce", "s8", Isa::avx512vnni, "reduce_s8_avx512vnni", zp_reduce_s8_avx512vnni, zp_reduce_accepts});
-    r.push_back({"table", "s8", Isa::avx2, "table_s8_avx2", zp_table_s8_avx2, zp_table_accepts});
-    r.push_back({"table", "s8", Isa::avx512vnni, "table_s8_avx512vnni", zp_table_s8_avx512vnni, zp_table_accepts});
+    r.push_back(in_place({"table", "s8", Isa::avx2, "table_s8_avx2", zp_table_s8_avx2, zp_table_accepts}));
+    r.push_back(in_place({"table", "s8", Isa::avx512vnni, "table_s8_avx512vnni", zp_table_s8_avx512vnni, zp_table_accepts}));
     r.push_back({"softmax", "s8", Isa::avx2, "softmax_s8_avx2", zp_softmax_s8_avx2, zp_softmax_accepts, zp_softmax_packed_bytes,
                  zp_softmax_pack, zp_softmax_scratch_bytes, nullptr});
     r.push_back({"softmax", "s8", Isa::avx512vnni, "softmax_s8_avx512vnni", zp_softmax_s8_avx512vnni, zp_softmax_accepts,

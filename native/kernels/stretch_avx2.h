@@ -12,7 +12,7 @@ namespace zp {
 namespace {
 
 // y[0..n) = codes(32 codes of input 1, of input 2); the pointer of a repeated input stays. The last vector overlaps the one
-// before it: no output lies in an input's place.
+// before it, so it is computed first: the output may lie in an input's place.
 template <class Codes>
 inline void stretch(const Codes &codes, const int8_t *x1, int64_t step1, const int8_t *x2, int64_t step2, int8_t *y, int64_t n) {
     const auto load = [](const int8_t *from) { return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(from)); };
@@ -25,9 +25,9 @@ inline void stretch(const Codes &codes, const int8_t *x1, int64_t step1, const i
         __builtin_memcpy(y, c, static_cast<size_t>(n));
         return;
     }
-    int64_t i = 0;
-    for (; i + 32 <= n; i += 32) store(y + i, codes(load(x1 + i * step1), load(x2 + i * step2)));
-    if (i < n) store(y + n - 32, codes(load(x1 + (n - 32) * step1), load(x2 + (n - 32) * step2)));
+    const __m256i last = codes(load(x1 + (n - 32) * step1), load(x2 + (n - 32) * step2));
+    for (int64_t i = 0; i + 32 < n; i += 32) store(y + i, codes(load(x1 + i * step1), load(x2 + i * step2)));
+    store(y + n - 32, last);
 }
 
 // The same over units begin..end-1 of a broadcast operation.

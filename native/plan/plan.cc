@@ -146,12 +146,29 @@ void Plan::prepare_steps(const std::string &isa) {
             step.kernel->pack(params, data.data(), step.packed.data());
         }
         if (step.kernel->scratch_bytes) scratch_bytes_ = std::max(scratch_bytes_, step.kernel->scratch_bytes(params));
+        for (int i : {0, 1}) step.in_place[i] = step.kernel->in_place && prepared.in_order[i];
         step.params = std::move(prepared.params);
         step.inputs = spec.inputs;
         step.outputs = spec.outputs;
         steps_.push_back(std::move(step));
     }
     scratch_bytes_ = (scratch_bytes_ + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+// The lifetime whose buffer the step's output can take over, or -1: an input's that nobody reads later. Where the step reads
+// that buffer twice, both readings have to be in order.
+int Plan::place_for(const Step &step, int now, const std::vector<int> &slot, const std::vector<Lifetime> &lifetimes) const {
+    const auto slot_of = [&](std::size_t i) {
+        const int t = i < step.inputs.size() ? step.inputs[i] : -1;
+        return t < 0 ? -1 : slot[static_cast<std::size_t>(roots_[static_cast<std::size_t>(t)])];
+    };
+    for (std::size_t i = 0; i < 2; ++i) {
+        const int place = step.in_place[i] ? slot_of(i) : -1;
+        if (place < 0 || lifetimes[static_cast<std::size_t>(place)].last != now) continue;
+        if (slot_of(1 - i) == place && !step.in_place[1 - i]) continue;
+        return place;
+    }
+    return -1;
 }
 
 void Plan::lay_out_arena() {
@@ -174,6 +191,15 @@ void Plan::lay_out_arena() {
         for (int t : steps_[static_cast<std::size_t>(s)].outputs) touch(t, s);
     }
     for (int t : program_.outputs) touch(t, end);
+    for (int s = 0; s < end && !keep_; ++s) {
+        const Step &step = steps_[static_cast<std::size_t>(s)];
+        const int place = place_for(step, s, slot, lifetimes);
+        if (place < 0) continue;
+        int &own = slot[static_cast<std::size_t>(step.outputs.front())];
+        lifetimes[static_cast<std::size_t>(place)].last = lifetimes[static_cast<std::size_t>(own)].last;
+        lifetimes[static_cast<std::size_t>(own)].bytes = 0;
+        own = place;
+    }
     const ArenaLayout layout = lay_out(lifetimes, !keep_);
     arena_bytes_ = layout.bytes;
     offset_.assign(program_.tensors.size(), -1);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "../kernels/registry.h"
+#include "arena.h"
 #include "pool.h"
 #include "program.h"
 #include "step.h"
@@ -78,6 +79,7 @@ private:
         std::int32_t units, grain;
         Block packed;
         std::vector<int> inputs, outputs;
+        bool in_place[2];  // the output may lie where input 0, where input 1 was
     };
     struct Workspace;
 
@@ -85,6 +87,7 @@ private:
     void check_order() const;
     void prepare_steps(const std::string &isa);
     void lay_out_arena();
+    int place_for(const Step &step, int now, const std::vector<int> &slot, const std::vector<Lifetime> &lifetimes) const;
     std::vector<const void *> constants_of(const StepSpec &step, bool *all_constant) const;
     std::unique_lock<std::mutex> lock_workspaces() const;
     std::unique_ptr<Workspace> make_workspace() const;

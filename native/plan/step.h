@@ -44,6 +44,8 @@ struct Prepared {
     Params params;
     std::int64_t units = 0;  // of the portable kernel
     std::int64_t work = 0;   // elementary operations of the whole step, roughly; decides about threads
+    // Whether inputs 0 and 1 are as large as the output, and element i of the output depends on their element i only.
+    bool in_order[2] = {false, false};
 };
 
 class StepReader {

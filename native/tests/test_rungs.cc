@@ -158,7 +158,7 @@ int main(int argc, char **argv) {
         if ((record.cpu_features() & ~detect_cpu_features()) != 0) continue;
         const long times = chosen[record.name];
         std::printf("%8ld steps by %s\n", times, record.name);
-        CHECK(times >= 30);
+        CHECK(times >= 30 || record.isa == Isa::portable);  // (the portable ones of other lists have tests of their own)
     }
     return 0;
 }

@@ -45,11 +45,11 @@ void zp_table_s8_avx2(const void *params, const zp_buffers *buffers, int32_t beg
         return;
     }
     const Rows rows(table);
-    const auto at = [&](int64_t i) {
-        _mm256_storeu_si256(reinterpret_cast<__m256i *>(y + i), rows(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(x + i))));
-    };
-    for (int64_t i = 0; i + 32 <= n; i += 32) at(i);
-    if (n % 32 != 0) at(n - 32);  // overlaps: output and input are different memory
+    const auto found = [&](int64_t i) { return rows(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(x + i))); };
+    const auto store = [&](int64_t i, __m256i codes) { _mm256_storeu_si256(reinterpret_cast<__m256i *>(y + i), codes); };
+    const __m256i last = found(n - 32);  // overlaps the one before it, and the output may lie in the input's place
+    for (int64_t i = 0; i + 32 < n; i += 32) store(i, found(i));
+    store(n - 32, last);
 }
 
 }  // namespace zp

@@ -15,6 +15,7 @@ void prepare_table(StepReader &step, Prepared &out) {
     p.table = out.params.keep_bytes(std::vector<std::int8_t>(codes.begin(), codes.end()));
     out.units = p.count;
     out.work = out.units * 2;
+    out.in_order[0] = true;
 }
 
 }  // namespace zp
