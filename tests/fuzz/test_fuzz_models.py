@@ -44,7 +44,7 @@ def test_a_run_reaches_every_stage_and_goes_on(tmp_path: Path) -> None:
     assert known["next"] == CASES + 300 == sum(known["tally"].values())
     for stage in ("damaged", "nonsense", "unsound", "ran"):
         assert known["tally"][stage] > CASES // 10
-    assert known["tally"]["not lowered"] > CASES // 100
+    assert known["tally"]["not lowered"] > CASES // 200  # few: nearly every kind has a lowering
     assert not list(tmp_path.glob("*.tflite"))
 
 
