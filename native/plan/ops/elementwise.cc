@@ -53,7 +53,7 @@ void prepare_mul(StepReader &step, Prepared &out) {
 
 void prepare_squared_difference(StepReader &step, Prepared &out) {
     auto &p = out.params.make<zp_squared_difference_params>();
-    read_broadcast(step, p);
+    read_broadcast(step, p, out);
     p.left_shift = step.scalar("left_shift", 0, 30);
     p.multiplier1 = step.any("multiplier1");
     p.shift1 = step.shift("shift1");
@@ -67,7 +67,7 @@ void prepare_squared_difference(StepReader &step, Prepared &out) {
 
 void prepare_prelu(StepReader &step, Prepared &out) {
     auto &p = out.params.make<zp_prelu_params>();
-    read_broadcast(step, p);
+    read_broadcast(step, p, out);
     p.multiplier1 = step.any("multiplier1");
     p.shift1 = step.shift("shift1");
     p.multiplier2 = step.any("multiplier2");
