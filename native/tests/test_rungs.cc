@@ -82,7 +82,20 @@ void long_table(Case &c) {
     s.attrs["table"] = many(c.row(256, -128, 127));
 }
 
-constexpr Generator kOwn[] = {wide_elementwise, mean, long_table};
+// 3x3 filters over many channels, for Winograd's way.
+void deep_conv_2d(Case &c) {
+    const std::int32_t batch = c.between(1, 2), side = c.between(8, 12), in_c = c.between(16, 40), out_c = c.between(16, 40);
+    const int x = c.tensor({batch, side, side, in_c}), f = c.tensor({out_c, 3, 3, in_c}, true);
+    const std::vector<int> inputs = with_bias(c, x, f, out_c);
+    StepSpec &s = c.step("conv_2d", inputs, c.tensor({batch, side, side, out_c}));
+    window_attributes(s, {batch, {side, side}, {side, side}, {3, 3}, {1, 1}, {1, 1}, {1, 1}}, false);
+    s.attrs["in_c"] = one(in_c);
+    s.attrs["out_c"] = one(out_c);
+    s.attrs["groups"] = one(1);
+    product_attributes(c, s, out_c);
+}
+
+constexpr Generator kOwn[] = {wide_elementwise, mean, long_table, deep_conv_2d};
 
 [[noreturn]] void fail(std::uint64_t seed, const std::string &what) {
     std::fprintf(stderr, "%s: zp_test_rungs %llu\n", what.c_str(), static_cast<unsigned long long>(seed));
