@@ -82,20 +82,20 @@ void long_table(Case &c) {
     s.attrs["table"] = many(c.row(256, -128, 127));
 }
 
-// 3x3 filters over many channels, for Winograd's way.
-void deep_conv_2d(Case &c) {
-    const std::int32_t batch = c.between(1, 2), side = c.between(8, 12), in_c = c.between(16, 40), out_c = c.between(16, 40);
-    const int x = c.tensor({batch, side, side, in_c}), f = c.tensor({out_c, 3, 3, in_c}, true);
-    const std::vector<int> inputs = with_bias(c, x, f, out_c);
-    StepSpec &s = c.step("conv_2d", inputs, c.tensor({batch, side, side, out_c}));
-    window_attributes(s, {batch, {side, side}, {side, side}, {3, 3}, {1, 1}, {1, 1}, {1, 1}}, false);
-    s.attrs["in_c"] = one(in_c);
-    s.attrs["out_c"] = one(out_c);
-    s.attrs["groups"] = one(1);
+// A 3x3 convolution of some width, as the kernels that transform it ask for.
+void square_convolution(Case &c) {
+    const std::int32_t in_c = c.between(16, 40), out_c = c.between(16, 40), h = c.between(6, 14), w = c.between(6, 14), pad = c.between(0, 1);
+    const std::int32_t out_h = h - 2 + 2 * pad, out_w = w - 2 + 2 * pad;
+    const int x = c.tensor({1, h, w, in_c}), f = c.tensor({out_c, 3, 3, in_c}, true);
+    StepSpec &s = c.step("conv_2d", with_bias(c, x, f, out_c), c.tensor({1, out_h, out_w, out_c}));
+    const std::map<std::string, std::int32_t> attributes = {
+        {"batch", 1},    {"in_h", h},     {"in_w", w},         {"in_c", in_c},      {"out_h", out_h},  {"out_w", out_w},   {"out_c", out_c},   {"kernel_h", 3},
+        {"kernel_w", 3}, {"stride_h", 1}, {"stride_w", 1},     {"dilation_h", 1},   {"dilation_w", 1}, {"pad_top", pad},   {"pad_left", pad},  {"groups", 1}};
+    for (const auto &[name, value] : attributes) s.attrs[name] = one(value);
     product_attributes(c, s, out_c);
 }
 
-constexpr Generator kOwn[] = {wide_elementwise, mean, long_table, deep_conv_2d};
+constexpr Generator kOwn[] = {wide_elementwise, mean, long_table, square_convolution};
 
 [[noreturn]] void fail(std::uint64_t seed, const std::string &what) {
     std::fprintf(stderr, "%s: zp_test_rungs %llu\n", what.c_str(), static_cast<unsigned long long>(seed));

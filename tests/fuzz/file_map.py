@@ -103,8 +103,9 @@ class _Walk:
 
     def field(self, table: Table, f: Field, at: dict[str, int]) -> None:
         name, position = f"{table.name}.{f.name}", at[f.name]
-        if f.unpack is not None:
-            self.map.scalars.setdefault(name, []).append((position, f.unpack.format, len(f.values)))
+        if f.form in ("scalar", "enum"):
+            form = "<" + (FORMATS[f.of] if f.form == "scalar" else "b")
+            self.map.scalars.setdefault(name, []).append((position, form, len(f.values)))
         elif f.form == "vector":
             self.vector(name, position, "<" + FORMATS[f.of])
         elif f.form == "str":

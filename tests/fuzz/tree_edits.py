@@ -12,7 +12,7 @@ from file_map import encoded
 
 from zeropoint.errors import ZeropointError
 from zeropoint.formats.tflite.reader import _Reader
-from zeropoint.formats.tflite.schema import _ENUMS, BUILTINS, NUMBERS, OPTIONS, OPTIONS_OF, TABLES
+from zeropoint.formats.tflite.schema import _ENUMS, BUILTINS, FORMATS, OPTIONS, OPTIONS_OF, TABLES
 from zeropoint.graph import infer_shapes
 
 Tree = dict[str, Any]
@@ -159,7 +159,7 @@ def _options(tree: Tree, graph: Tree, rng: Random, another: Callable[[], Tree]) 
         options[field.name] = f32(rng.choice(BETAS))
     elif field.form == "scalar":
         value = rng.choice(FACTORS) if rng.random() < 0.7 else options[field.name] + rng.choice((-1, 1))
-        bits = 8 * NUMBERS[field.of].bytewidth
+        bits = 8 * struct.calcsize(FORMATS[field.of])
         options[field.name] = (
             rng.random() < 0.5 if field.of == "bool" else (value + 2 ** (bits - 1)) % 2**bits - 2 ** (bits - 1)
         )

@@ -60,7 +60,7 @@ void pack_panel(const zp_conv_2d_params &p, const WinogradShape &s, const int8_t
 int64_t packed_bytes(const zp_conv_2d_params &p) {
     const WinogradShape s = winograd_shape(p);
     const MatmulShape direct = matmul_shape(p);
-    const int64_t ours = s.panels() * s.panel_bytes(), theirs = direct.panels(kAvx2Layout) * direct.panel_bytes(kAvx2Layout);
+    const int64_t ours = s.panels() * s.panel_bytes(), theirs = matmul_packed_bytes(direct, Avx2Forms());
     return kWinogradHeaderBytes + (ours > theirs ? ours : theirs);
 }
 
@@ -87,7 +87,7 @@ void zp_conv_2d_winograd_pack(const void *params, const void *const *inputs, voi
     memcpy(to, &header, sizeof header);
     to += kWinogradHeaderBytes;
     const MatmulShape direct = matmul_shape(p);
-    if (header.direct) return matmul_pack(direct, kAvx2Layout, inputs, to);
+    if (header.direct) return matmul_pack(direct, Avx2Forms(), inputs, to);
     const WinogradShape s = winograd_shape(p);
     constexpr int64_t panel = WinogradShape::kLayout.panel();
     for (int64_t first = 0; first < s.out_c; first += panel, to += s.panel_bytes()) {

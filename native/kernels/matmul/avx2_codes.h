@@ -14,6 +14,39 @@ inline __m256i load(const void *from) { return _mm256_loadu_si256(static_cast<co
 inline __m128i load_half(const void *from) { return _mm_loadu_si128(static_cast<const __m128i *>(from)); }
 inline void store(void *to, __m256i v) { _mm256_storeu_si256(static_cast<__m256i *>(to), v); }
 
+// Codes as lifted layouts want them.
+struct LiftedBytes {
+    // x + 128 as unsigned bytes.
+    static void copy(uint8_t *to, const int8_t *from, int64_t n, int32_t) {
+        const __m256i top = _mm256_set1_epi8(-128);
+        const auto bytes = [&](int64_t i) { store(to + i, _mm256_xor_si256(load(from + i), top)); };
+        int64_t i = 0;
+        for (; i + 32 <= n; i += 32) bytes(i);
+        if (i == n) return;
+        if (n >= 32) return bytes(n - 32);  // once more over the last ones: nothing is read behind them
+        for (; i + 8 <= n; i += 8) {
+            uint64_t eight;
+            __builtin_memcpy(&eight, from + i, 8);
+            eight ^= 0x8080808080808080u;
+            __builtin_memcpy(to + i, &eight, 8);
+        }
+        for (; i < n; ++i) to[i] = static_cast<uint8_t>(from[i] ^ 0x80);
+    }
+
+    static void fill(uint8_t *to, int64_t n, int32_t zero_point) { __builtin_memset(to, zero_point + 128, static_cast<size_t>(n)); }
+
+    static uint32_t byte_sum(const uint8_t *from, int64_t n) {
+        __m256i sums = _mm256_setzero_si256();
+        int64_t i = 0;
+        for (; i + 32 <= n; i += 32) sums = _mm256_add_epi64(sums, _mm256_sad_epu8(load(from + i), _mm256_setzero_si256()));
+        alignas(32) uint64_t parts[4];
+        _mm256_store_si256(reinterpret_cast<__m256i *>(parts), sums);
+        uint64_t sum = parts[0] + parts[1] + parts[2] + parts[3];
+        for (; i < n; ++i) sum += from[i];
+        return static_cast<uint32_t>(sum);
+    }
+};
+
 // A vector of a panel's table that is in the fast form.
 inline FastRescale fast_rescale_at(const uint8_t *table, unsigned v) {
     const uint8_t *at = table + 32 * v;

@@ -161,6 +161,6 @@ struct Avx512Vnni {
 
 }  // namespace
 
-ZP_MATMUL_KERNELS(avx512vnni, Avx512Vnni)
+ZP_MATMUL_KERNELS(avx512vnni, convolve<Avx512Vnni>)
 
 }  // namespace zp

@@ -23,6 +23,10 @@ struct Tile {
     const int64_t *segment_offsets;  // bytes from `a` to each segment
     int64_t segments, groups;        // groups of values in each segment
     const uint8_t *weights, *table;
+    bool paired;                     // byte products (byte_products.h): two groups are added in int16,
+    int64_t extras;                  // and these groups are multiplied besides
+    const uint8_t *extra_weights;
+    const int32_t *extra_offsets;
     const int32_t *corrections;      // to be subtracted from a position's sums, or null
     bool fast, exact;                // which requantization (matmul.h)
     int64_t width;                   // channels, <= panel
@@ -99,15 +103,13 @@ void keep_lines(const MatmulShape &s, const int8_t *x, int64_t group, const Matm
 }
 
 template <class Isa>
-void convolve(const MatmulShape &s, const int8_t *x, const zp_buffers *buffers, int64_t begin, int64_t end) {
+void convolve(const MatmulShape &s, const int8_t *x, const uint8_t *packed, const zp_buffers *buffers, int64_t begin, int64_t end) {
     constexpr MatmulLayout l = Isa::layout;
-    const auto *packed = static_cast<const uint8_t *>(buffers->in[1]);
     auto *offsets = static_cast<int64_t *>(buffers->scratch);
     auto *corrections = reinterpret_cast<int32_t *>(static_cast<uint8_t *>(buffers->scratch) + s.offset_bytes());
     uint8_t *kept = reinterpret_cast<uint8_t *>(corrections) + s.correction_bytes(l);
-    const int64_t line_pitch = s.line_pitch(l), segments = s.segments(), segments_per_line = segments / s.kernel_h;
-    for (int64_t i = 0; i < segments; ++i)
-        offsets[i] = i / segments_per_line * line_pitch + i % segments_per_line * s.dilation_w * s.depth * l.value_bytes;
+    const int64_t line_pitch = s.line_pitch(l), segments = s.segments();
+    for (int64_t i = 0; i < segments; ++i) offsets[i] = s.segment_offset(l, i);
     const int64_t pixel_line = s.channels * s.groups, per_group = s.panels_per_group(l), panels = per_group * s.groups;
 
     Tile t;
@@ -138,6 +140,10 @@ void convolve(const MatmulShape &s, const int8_t *x, const zp_buffers *buffers, 
         Flags flags;
         __builtin_memcpy(&flags, t.table + 6 * 4 * l.panel(), sizeof flags);
         t.fast = flags.fast != 0;
+        t.paired = flags.paired != 0;
+        t.extras = flags.extras;
+        t.extra_weights = t.weights + flags.extra_weights;
+        t.extra_offsets = reinterpret_cast<const int32_t *>(t.weights + flags.extra_offsets);
         const bool correct = l.lifted() && flags.weight_zero_point != 0;
         if (correct && !have_sums) {
             for (int64_t g = 0; g < b.lines; ++g)
@@ -169,14 +175,17 @@ void convolve(const MatmulShape &s, const int8_t *x, const zp_buffers *buffers, 
     }
 }
 
-#define ZP_MATMUL_KERNELS(isa, Isa)                                                                                                  \
-    void zp_conv_2d_s8_##isa(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end) {                           \
-        convolve<Isa>(matmul_shape(*static_cast<const zp_conv_2d_params *>(params)), static_cast<const int8_t *>(buffers->in[0]),   \
-                      buffers, begin, end);                                                                                         \
-    }                                                                                                                               \
-    void zp_fully_connected_s8_##isa(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end) {                   \
-        convolve<Isa>(matmul_shape(*static_cast<const zp_fully_connected_params *>(params)),                                        \
-                      static_cast<const int8_t *>(buffers->in[0]), buffers, begin, end);                                            \
+template <class Isa>
+void convolve(const MatmulShape &s, const zp_buffers *buffers, int64_t begin, int64_t end) {
+    convolve<Isa>(s, static_cast<const int8_t *>(buffers->in[0]), static_cast<const uint8_t *>(buffers->in[1]), buffers, begin, end);
+}
+
+#define ZP_MATMUL_KERNELS(isa, run)                                                                                    \
+    void zp_conv_2d_s8_##isa(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end) {             \
+        run(matmul_shape(*static_cast<const zp_conv_2d_params *>(params)), buffers, begin, end);                      \
+    }                                                                                                                 \
+    void zp_fully_connected_s8_##isa(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end) {     \
+        run(matmul_shape(*static_cast<const zp_fully_connected_params *>(params)), buffers, begin, end);              \
     }
 
 }  // namespace

@@ -17,12 +17,15 @@
 //                                    = sum u w - (128 + Zx) sum w - Zw sum u + K (128 + Zx) Zw
 //             so that only a panel that is not centred costs a sum per position, computed once per block.
 //   vpmaddwd  int16 by int16, two at a time: x - Zx and w - Zw enter as they are, nothing has to be unfolded.
+//   vpmaddubsw  the operands of vpdpbusd, but their products are added in int16: see `byte_products.h` for the weights that
+//             it takes. AVX2 has both of the latter, and a layer's weights decide (Avx2Header).
 // All sums are modulo 2^32, as in the portable kernels, so the result is theirs whatever the numbers.
 //
 // A packed panel holds `panel` channels:
 //   weights   [segments][seg_padded / group][lanes][group]
 //   table     six rows of `panel` int32 (see Table), one lane a channel
 //   flags     64 bytes (see Flags)
+// Panels follow one another. With byte products, the extra groups of all panels come behind them; with AVX2, Avx2Header before.
 // Within a panel of two vectors, lanes are ordered so that packing two int32 vectors to int16, which works inside 128-bit
 // lanes, leaves the channels in order: lane 4i + j of vector v is channel 8i + 4v + j. A last panel of at most half the
 // width has one vector, in plain order.
@@ -36,15 +39,17 @@
 
 namespace zp {
 
-// What an instruction set multiplies: lanes of a vector, values of one group, bytes of a value, rows of a tile.
+// What an instruction set multiplies: lanes of a vector, values of one group, bytes of a value, rows of a tile; and the bytes of a
+// value by which blocks are sized, one number where two layouts must have the same blocks.
 struct MatmulLayout {
-    int64_t lanes, group, value_bytes, tile_rows;
+    int64_t lanes, group, value_bytes, tile_rows, block_value_bytes;
 
     constexpr int64_t panel() const { return 2 * lanes; }
     constexpr bool lifted() const { return value_bytes == 1; }
 };
 
-constexpr MatmulLayout kAvx512VnniLayout = {16, 4, 1, 12}, kAvxVnniLayout = {8, 4, 1, 6}, kAvx2Layout = {8, 2, 2, 6};
+constexpr MatmulLayout kAvx512VnniLayout = {16, 4, 1, 12, 1}, kAvxVnniLayout = {8, 4, 1, 6, 1};
+constexpr MatmulLayout kAvx2Layout = {8, 2, 2, 6, 2}, kAvx2BytesLayout = {8, 4, 1, 6, 2};
 
 // Where channel `c` of a panel lies among its lanes.
 inline int64_t panel_lane(int64_t c, bool narrow, int64_t lanes) {
@@ -85,7 +90,7 @@ struct MatmulShape {
     // Blocks: some output lines by some columns of one image, sized so that the kept lines stay near the core while
     // a panel of weights is multiplied by all of them.
     int64_t target_positions(const MatmulLayout &l) const {
-        const int64_t bytes = stride_h * stride_w * depth * l.value_bytes, fit = 24576 / (bytes > 0 ? bytes : 1);
+        const int64_t bytes = stride_h * stride_w * depth * l.block_value_bytes, fit = 24576 / (bytes > 0 ? bytes : 1);
         return fit < 48 ? 48 : (fit > 144 ? 144 : fit);
     }
     int64_t column_blocks(const MatmulLayout &l) const { return (out_w + target_positions(l) - 1) / target_positions(l); }
@@ -99,6 +104,11 @@ struct MatmulShape {
     // Bytes of one kept line; room for reading whole groups behind its end.
     int64_t line_pitch(const MatmulLayout &l) const {
         return (kept_columns(most_columns(l)) * depth * l.value_bytes + 16 + 63) / 64 * 64;
+    }
+    // From the first value of a position's window to that of a segment.
+    int64_t segment_offset(const MatmulLayout &l, int64_t segment) const {
+        const int64_t per_line = segments() / kernel_h;
+        return segment / per_line * line_pitch(l) + segment % per_line * dilation_w * depth * l.value_bytes;
     }
     int64_t offset_bytes() const { return (segments() * 8 + 63) / 64 * 64; }
     int64_t correction_bytes(const MatmulLayout &l) const { return (most_lines(l) * most_columns(l) * 4 + 63) / 64 * 64; }
@@ -115,7 +125,22 @@ enum FastTable : int { kFastBias, kFastMultiplierEven, kFastMultiplierOdd, kFast
 struct Flags {
     int32_t fast;                // the table is a FastTable
     int32_t weight_zero_point;   // 0: centred
+    // Byte products (byte_products.h); all 0 with other forms.
+    int32_t paired;              // two groups are added in int16
+    int32_t extras;              // extra groups
+    int64_t extra_weights;       // bytes from the panel to their weights, [extras][lanes][group]
+    int64_t extra_offsets;       // and to their places, int32 [extras]: bytes from a position's first value
 };
+static_assert(sizeof(Flags) <= 64, "room for the flags");
+
+// The first 64 bytes of what AVX2's kernels pack: which form the layer has; counts for tests.
+struct Avx2Header {
+    int32_t bytes;          // 1: byte products (kAvx2BytesLayout), 0: int16 (kAvx2Layout)
+    int32_t paired_panels;
+    int64_t extras;         // of all panels
+};
+constexpr int64_t kAvx2HeaderBytes = 64;
+static_assert(sizeof(Avx2Header) <= kAvx2HeaderBytes, "room for the header");
 
 inline MatmulShape matmul_shape(const zp_conv_2d_params &p) {
     MatmulShape s = {p.batch, p.in_h, p.in_w, p.out_h, p.out_w, p.in_c / p.groups, p.in_c, p.kernel_h, p.kernel_w, p.stride_h, p.stride_w,
@@ -135,9 +160,17 @@ inline MatmulShape matmul_shape(const zp_fully_connected_params &p) {
             p.weight_zero_point, p.output_zero_point, p.clamp_min, p.clamp_max, p.multiplier, p.shift, p.multiplier_low};
 }
 
+// Panels of one layout into zeroed memory. False: some panel is not centred (only of lifted layouts).
+bool matmul_pack_panels(const MatmulShape &s, const MatmulLayout &l, const void *const *inputs, uint8_t *panels);
+
+// What a registry function packs for: a layout, or AVX2, which has two and chooses (packing_avx2.cc).
+struct Avx2Forms {};
+int64_t matmul_packed_bytes(const MatmulShape &s, const MatmulLayout &l);
+int64_t matmul_packed_bytes(const MatmulShape &s, Avx2Forms);
 void matmul_pack(const MatmulShape &s, const MatmulLayout &l, const void *const *inputs, void *packed);
 // Table and flags alone, of the panel of `width` channels from `first` on; `table` is zero before.
 void matmul_pack_table(const MatmulShape &s, const MatmulLayout &l, int64_t first, int64_t width, const void *const *inputs, uint8_t *table);
+void matmul_pack(const MatmulShape &s, Avx2Forms, const void *const *inputs, void *packed);
 bool matmul_accepts(const MatmulShape &s, const MatmulLayout &l);
 
 // Registry functions; `params` is the operation's struct.

@@ -133,7 +133,9 @@ void fill_table(const MatmulShape &s, const MatmulLayout &l, const Panel &p, uin
     } else {
         fill_general(s, p, table);
     }
-    const Flags flags = {p.fast ? 1 : 0, l.lifted() && !p.centred ? s.weight_zero_point : 0};
+    Flags flags = {};
+    flags.fast = p.fast ? 1 : 0;
+    flags.weight_zero_point = l.lifted() && !p.centred ? s.weight_zero_point : 0;
     memcpy(table + 6 * 4 * l.panel(), &flags, sizeof flags);
 }
 
@@ -157,16 +159,24 @@ void pack_panel(const MatmulShape &s, const MatmulLayout &l, const int8_t *weigh
 
 }  // namespace
 
-void matmul_pack(const MatmulShape &s, const MatmulLayout &l, const void *const *inputs, void *packed) {
-    auto *panels = static_cast<uint8_t *>(packed);
-    memset(panels, 0, static_cast<size_t>(s.panels(l) * s.panel_bytes(l)));
+bool matmul_pack_panels(const MatmulShape &s, const MatmulLayout &l, const void *const *inputs, uint8_t *panels) {
     Panel p;
+    bool centred = true;
     for (int64_t group = 0; group < s.groups; ++group)
         for (int64_t c = 0; c < s.channels; c += l.panel(), panels += s.panel_bytes(l)) {
             p.first = group * s.channels + c;
             p.width = s.channels - c < l.panel() ? s.channels - c : l.panel();
             pack_panel(s, l, static_cast<const int8_t *>(inputs[1]), static_cast<const int32_t *>(inputs[2]), p, panels);
+            centred = centred && p.centred;
         }
+    return centred;
+}
+
+int64_t matmul_packed_bytes(const MatmulShape &s, const MatmulLayout &l) { return s.panels(l) * s.panel_bytes(l); }
+
+void matmul_pack(const MatmulShape &s, const MatmulLayout &l, const void *const *inputs, void *packed) {
+    memset(packed, 0, static_cast<size_t>(matmul_packed_bytes(s, l)));
+    matmul_pack_panels(s, l, inputs, static_cast<uint8_t *>(packed));
 }
 
 void matmul_pack_table(const MatmulShape &s, const MatmulLayout &l, int64_t first, int64_t width, const void *const *inputs, uint8_t *table) {
@@ -183,17 +193,16 @@ bool matmul_accepts(const MatmulShape &s, const MatmulLayout &l) {
     return s.k() <= (1 << 24) && s.blocks(l) * s.panels(l) <= INT32_MAX && s.scratch_bytes(l) <= (int64_t{1} << 28);
 }
 
-#define ZP_MATMUL_FUNCTIONS(op, isa, layout)                                                                           \
+#define ZP_MATMUL_FUNCTIONS(op, isa, layout, form)                                                                       \
     static MatmulShape op##_shape_##isa(const void *params) {                                                         \
         return matmul_shape(*static_cast<const zp_##op##_params *>(params));                                          \
     }                                                                                                                 \
     bool zp_##op##_accepts_##isa(const void *params) { return matmul_accepts(op##_shape_##isa(params), layout); }     \
     size_t zp_##op##_packed_bytes_##isa(const void *params) {                                                         \
-        const MatmulShape s = op##_shape_##isa(params);                                                               \
-        return static_cast<size_t>(s.panels(layout) * s.panel_bytes(layout));                                         \
+        return static_cast<size_t>(matmul_packed_bytes(op##_shape_##isa(params), form));                              \
     }                                                                                                                 \
     void zp_##op##_pack_##isa(const void *params, const void *const *inputs, void *packed) {                          \
-        matmul_pack(op##_shape_##isa(params), layout, inputs, packed);                                                \
+        matmul_pack(op##_shape_##isa(params), form, inputs, packed);                                                  \
     }                                                                                                                 \
     size_t zp_##op##_scratch_bytes_##isa(const void *params) {                                                        \
         return static_cast<size_t>(op##_shape_##isa(params).scratch_bytes(layout));                                   \
@@ -202,11 +211,12 @@ bool matmul_accepts(const MatmulShape &s, const MatmulLayout &l) {
         const MatmulShape s = op##_shape_##isa(params);                                                               \
         return s.blocks(layout) * s.panels(layout);                                                                   \
     }
-#define ZP_MATMUL_FUNCTIONS_OF(isa, layout)         \
-    ZP_MATMUL_FUNCTIONS(conv_2d, isa, layout)       \
-    ZP_MATMUL_FUNCTIONS(fully_connected, isa, layout)
-ZP_MATMUL_FUNCTIONS_OF(avx2, kAvx2Layout)
-ZP_MATMUL_FUNCTIONS_OF(avxvnni, kAvxVnniLayout)
-ZP_MATMUL_FUNCTIONS_OF(avx512vnni, kAvx512VnniLayout)
+#define ZP_MATMUL_FUNCTIONS_OF(isa, layout, form)         \
+    ZP_MATMUL_FUNCTIONS(conv_2d, isa, layout, form)       \
+    ZP_MATMUL_FUNCTIONS(fully_connected, isa, layout, form)
+// (Blocks are the same for both of AVX2's layouts, and this one needs more scratch.)
+ZP_MATMUL_FUNCTIONS_OF(avx2, kAvx2Layout, Avx2Forms())
+ZP_MATMUL_FUNCTIONS_OF(avxvnni, kAvxVnniLayout, kAvxVnniLayout)
+ZP_MATMUL_FUNCTIONS_OF(avx512vnni, kAvx512VnniLayout, kAvx512VnniLayout)
 
 }  // namespace zp
