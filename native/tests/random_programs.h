@@ -350,7 +350,7 @@ inline void concatenation(Case &c) {
 
 inline void resize(Case &c) {
     // Shares: both weights of a position add up to one, as those that lowering makes.
-    const bool bilinear = c.chance(2), single = c.chance(2), shares = !single && !c.chance(3);
+    const bool bilinear = c.chance(2), single = c.chance(3), shares = !single && !c.chance(4);
     const std::int32_t batch = c.between(1, 2), channels = c.between(1, 20);
     const std::int32_t in[2] = {c.between(1, 7), c.between(1, 7)}, out[2] = {c.between(1, 9), c.between(1, 9)};
     const int x = c.tensor({batch, in[0], in[1], channels});

@@ -4,6 +4,7 @@
 //
 // Steps come from random_programs.h, and from here where those are too small for whole vectors. `zp_test_rungs <seed>` runs
 // one case alone.
+#include <algorithm>
 #include <cstdlib>
 #include <map>
 #include <string>
@@ -13,6 +14,8 @@
 #include "../plan/ops/ops.h"
 #include "../plan/plan.h"
 #include "random_programs.h"
+#include "random_programs_s16.h"
+#include "random_recurrent.h"
 
 using namespace zp;
 using namespace zp_test;
@@ -112,14 +115,19 @@ const KernelRecord *expected_record(const Program &program, const Prepared &prep
 
 void run_case(std::uint64_t seed) {
     Case c(seed);
-    const auto which = static_cast<std::size_t>(seed % (std::size(kGenerators) + 2 * std::size(kOwn)));
-    if (which < std::size(kGenerators)) kGenerators[which](c);
-    else kOwn[(which - std::size(kGenerators)) % std::size(kOwn)](c);
+    // Operations with one kernel for all rungs take turns with those that have several.
+    std::vector<Generator> generators(std::begin(kGenerators), std::end(kGenerators));
+    for (int twice = 0; twice < 2; ++twice) generators.insert(generators.end(), std::begin(kOwn), std::end(kOwn));
+    if (seed % 2 == 1) {
+        generators.assign(std::begin(kSixteenGenerators), std::end(kSixteenGenerators));
+        generators.insert(generators.end(), std::begin(kOtherGenerators), std::end(kOtherGenerators));
+    }
+    generators[static_cast<std::size_t>(seed / 2 % generators.size())](c);
     CHECK(c.give_constants());
     const StepSpec &step = c.program.steps[0];
     bool packable = true;
     for (std::size_t i = 0; i < c.program.tensors.size(); ++i) {
-        if (c.constant[i] || static_cast<int>(i) == step.outputs[0]) continue;
+        if (c.constant[i] || std::find(step.outputs.begin(), step.outputs.end(), static_cast<int>(i)) != step.outputs.end()) continue;
         c.program.inputs.push_back(static_cast<int>(i));
         for (std::size_t k = 1; k < step.inputs.size(); ++k) packable = packable && step.inputs[k] != static_cast<int>(i);
     }
@@ -136,14 +144,16 @@ void run_case(std::uint64_t seed) {
     find_operation(step.op)(reader, prepared);
 
     const auto run = [&](const Plan &plan) {
-        Bytes out(static_cast<std::size_t>(Plan::bytes(c.program.tensors[static_cast<std::size_t>(step.outputs[0])])), 0x5A);
-        void *to[] = {out.data()};
-        plan.run(in.data(), to);
+        std::vector<Bytes> out;
+        std::vector<void *> to;
+        for (int t : step.outputs) out.emplace_back(static_cast<std::size_t>(Plan::bytes(c.program.tensors[static_cast<std::size_t>(t)])), 0x5A);
+        for (Bytes &y : out) to.push_back(y.data());
+        plan.run(in.data(), to.data());
         return out;
     };
-    const Bytes expected = run(Plan(c.program, {1, "portable", false}));
+    const std::vector<Bytes> expected = run(Plan(c.program, {1, "portable", false}));
     for (Isa isa : isas_supported(detect_cpu_features())) {
-        const bool by_environment = (seed & 1) != 0;
+        const bool by_environment = (seed & 2) != 0;
         if (by_environment) setenv("ZEROPOINT_ISA", isa_name(isa), 1);
         const Plan plan(c.program, {c.between(1, 2), by_environment ? "" : isa_name(isa), false});
         unsetenv("ZEROPOINT_ISA");
@@ -163,7 +173,7 @@ int main(int argc, char **argv) {
         run_case(std::strtoull(argv[1], nullptr, 10));
         return 0;
     }
-    for (std::uint64_t seed = 0; seed < 4000; ++seed) run_case(seed);
+    for (std::uint64_t seed = 0; seed < 8000; ++seed) run_case(seed);
     std::printf("rungs:");
     for (Isa isa : isas_supported(detect_cpu_features())) std::printf(" %s", isa_name(isa));
     std::printf("\n");
