@@ -7,7 +7,8 @@
 namespace zp {
 namespace {
 
-// Cost of a group of four values for a tile, in thirds of a cycle, as measured on Zen 3: int16 products, byte products, paired ones,
+// Cost of a group of four values for a tile, in thirds of a cycle. The first two are rates measured on Zen 3, the others
+// estimates from the instructions saved or added: int16 products, byte products, paired ones,
 // and an extra group with what it takes to reach it.
 constexpr int64_t kWordsCost = 45, kSingleCost = 38, kPairedCost = 31, kExtraCost = 45;
 
