@@ -29,6 +29,9 @@ struct ExtraGroups {
     int32_t *numbers;
 };
 
+// Groups (or, `paired`, couples of neighbouring groups) that break the rule: what splitting takes at least; alone, exactly.
+int64_t breaking_groups(const ByteWeights &weights, bool paired);
+
 // Splits all weights that need it and returns the number of extra groups, or -1 where two groups have too much to be paired. With
 // `to` NULL it counts only.
 int64_t split_weights(const ByteWeights &weights, bool paired, const ExtraGroups *to);

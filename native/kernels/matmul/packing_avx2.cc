@@ -47,21 +47,23 @@ ByteWeights weights_of_panel(const MatmulShape &s, const ByteForm &form, int64_t
             narrow(s, panel) ? kBytes.lanes : kBytes.panel()};
 }
 
-// Splits a panel's weights in the cheaper of both ways; returns its cost, or -1 where no room for extra groups is left.
-int64_t split_panel(const MatmulShape &s, const ByteForm &form, int64_t panel, Avx2Header *header) {
+// Splits a panel's weights in the cheaper of both ways; false where int16 products cost no more, or no room for extra groups is left.
+bool split_panel(const MatmulShape &s, const ByteForm &form, int64_t panel, Avx2Header *header) {
     const ByteWeights weights = weights_of_panel(s, form, panel);
-    const int64_t groups = groups_of_panel(s), together = split_weights(weights, true, nullptr);
-    bool paired = together >= 0;
-    int64_t extras = together, cost = groups * kPairedCost + together * kExtraCost;
-    if (together != 0) {
-        const int64_t alone = split_weights(weights, false, nullptr), alone_cost = groups * kSingleCost + alone * kExtraCost;
-        if (!paired || alone_cost < cost) {
-            paired = false;
-            extras = alone;
-            cost = alone_cost;
+    const int64_t groups = groups_of_panel(s), alone = breaking_groups(weights, false), alone_cost = groups * kSingleCost + alone * kExtraCost;
+    bool paired = false;
+    int64_t extras = alone, cost = alone_cost;
+    // Counting what pairs of groups give up is slow, so it is done only where the least that they can cost is less.
+    if (groups * kPairedCost + breaking_groups(weights, true) * kExtraCost < alone_cost) {
+        const int64_t together = split_weights(weights, true, nullptr), together_cost = groups * kPairedCost + together * kExtraCost;
+        if (together >= 0 && together_cost < alone_cost) {
+            paired = true;
+            extras = together;
+            cost = together_cost;
         }
     }
-    if (header->extras + extras > most_extras(s)) return -1;
+    if (cost >= groups * kWordsCost) return false;
+    if (header->extras + extras > most_extras(s)) return false;
 
     uint8_t *start = form.panels + panel * s.panel_bytes(kBytes), *flags_at = start + s.weight_bytes(kBytes) + 6 * 4 * kBytes.panel();
     Flags flags;
@@ -83,20 +85,16 @@ int64_t split_panel(const MatmulShape &s, const ByteForm &form, int64_t panel, A
     }
     header->extras += extras;
     header->paired_panels += paired ? 1 : 0;
-    return cost;
+    return true;
 }
 
 bool pack_bytes(const MatmulShape &s, const void *const *inputs, void *packed) {
     const ByteForm form = byte_form(s, packed);
     if (!matmul_pack_panels(s, kBytes, inputs, form.panels)) return false;
     Avx2Header header = {1, 0, 0};
-    int64_t cost = 0;
     for (int64_t panel = 0; panel < s.panels(kBytes); ++panel) {
-        const int64_t own = split_panel(s, form, panel, &header);
-        if (own < 0) return false;
-        cost += own;
+        if (!split_panel(s, form, panel, &header)) return false;
     }
-    if (cost >= s.panels(kBytes) * groups_of_panel(s) * kWordsCost) return false;
     memcpy(packed, &header, sizeof header);
     return true;
 }
