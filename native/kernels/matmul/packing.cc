@@ -13,14 +13,15 @@ struct WeightSums {
 
 WeightSums sums_of(const int8_t *w, int64_t n, int32_t zero_point) {
     WeightSums s = {0, 0, true};
-    int32_t low = 0, high = 0;
-    for (int64_t done = 0; done < n;) {  // in pieces that 32-bit sums hold
-        const int64_t end = n - done > (1 << 20) ? done + (1 << 20) : n;
-        int32_t sum = 0, size = 0;
+    const auto minus = static_cast<int16_t>(zero_point);
+    int16_t low = 0, high = 0;
+    for (int64_t done = 0; done < n;) {  // in pieces whose sums fit int16, where compilers add eight at a time
+        const int64_t end = n - done > 128 ? done + 128 : n;
+        int16_t sum = 0, size = 0;
         for (int64_t i = done; i < end; ++i) {
-            const int32_t v = w[i] - zero_point;
-            sum += v;
-            size += v < 0 ? -v : v;
+            const auto v = static_cast<int16_t>(w[i] - minus), negated = static_cast<int16_t>(-v);
+            sum = static_cast<int16_t>(sum + v);
+            size = static_cast<int16_t>(size + (v < negated ? negated : v));
             low = v < low ? v : low;
             high = v > high ? v : high;
         }
