@@ -160,7 +160,9 @@ def _by_step(steps: Profile) -> Table:
     table = _table(f"steps, medians of {steps.runs} runs", "step", "kernel", "µs", "share", "GMAC/s")
     for number, s in enumerate(steps.steps, -1):
         inner = 0 <= number < len(steps.steps) - 2
-        label = f"{number} {s.op} → {s.name}" if inner else s.op
+        # A converter joins the names of all that it fused, each a path; the end of the first says enough.
+        name = "/".join(s.name.split(";")[0].split("/")[-2:])
+        label = f"{number} {s.op} → {name}" if inner else s.op
         speed = f"{s.gmacs:.1f}" if s.macs else ""
         table.add_row(label, s.kernel, f"{s.microseconds:.1f}", f"{s.share:.1%}", speed)
     return table
