@@ -116,12 +116,34 @@ struct Sums {
             const FastRescale rescale = fast_rescale_at(t.table, v);
             repeat<ROWS>([&](auto r) ZP_INLINE { of[r][v] = fast_rescaled(of[r][v], rescale); });
         });
+        if constexpr (VECTORS == 1 && ROWS >= 4) {
+            if (t.width == 8) return store_eights(t, low, high);
+        }
         repeat<(ROWS + 1) / 2>([&](auto half) ZP_INLINE {
             constexpr unsigned r = 2 * decltype(half)::value, next = r + 1 < ROWS ? r + 1 : r;
             const __m256i both = _mm256_permute4x64_epi64(_mm256_packs_epi16(packed_words<VECTORS>(of[r]), packed_words<VECTORS>(of[next])), 0xD8);
             const __m256i codes = _mm256_min_epi8(_mm256_max_epi8(both, low), high);
             store_some(t.out + static_cast<int64_t>(r) * t.out_pitch, _mm256_castsi256_si128(codes), t.width);
             if constexpr (next != r) store_some(t.out + static_cast<int64_t>(next) * t.out_pitch, _mm256_extracti128_si256(codes, 1), t.width);
+        });
+    }
+
+private:
+    // Four positions at a time; the last four once more where some are left over.
+    ZP_INLINE void store_eights(const Tile &t, __m256i low, __m256i high) const {
+        const __m256i in_order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+        repeat<(ROWS + 3) / 4>([&](auto quarter) ZP_INLINE {
+            constexpr unsigned r = 4 * decltype(quarter)::value + 4 <= ROWS ? 4 * decltype(quarter)::value : ROWS - 4;
+            const __m256i words = _mm256_packs_epi32(of[r][0], of[r + 1][0]), more = _mm256_packs_epi32(of[r + 2][0], of[r + 3][0]);
+            const __m256i bytes = _mm256_min_epi8(_mm256_max_epi8(_mm256_packs_epi16(words, more), low), high);
+            const __m256i codes = _mm256_permutevar8x32_epi32(bytes, in_order);
+            int8_t *out = t.out + static_cast<int64_t>(r) * t.out_pitch;
+            const auto two = [&](int8_t *to, __m128i eights) ZP_INLINE {
+                _mm_storel_epi64(reinterpret_cast<__m128i *>(to), eights);
+                _mm_storeh_pd(reinterpret_cast<double *>(to + t.out_pitch), _mm_castsi128_pd(eights));
+            };
+            two(out, _mm256_castsi256_si128(codes));
+            two(out + 2 * t.out_pitch, _mm256_extracti128_si256(codes, 1));
         });
     }
 };

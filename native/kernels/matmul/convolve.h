@@ -23,10 +23,6 @@ struct Tile {
     const int64_t *segment_offsets;  // bytes from `a` to each segment
     int64_t segments, groups;        // groups of values in each segment
     const uint8_t *weights, *table;
-    bool paired;                     // byte products (byte_products.h): two groups are added in int16,
-    int64_t extras;                  // and these groups are multiplied besides
-    const uint8_t *extra_weights;
-    const int32_t *extra_offsets;
     const int32_t *corrections;      // to be subtracted from a position's sums, or null
     bool fast, exact;                // which requantization (matmul.h)
     int64_t width;                   // channels, <= panel
@@ -140,10 +136,6 @@ void convolve(const MatmulShape &s, const int8_t *x, const uint8_t *packed, cons
         Flags flags;
         __builtin_memcpy(&flags, t.table + 6 * 4 * l.panel(), sizeof flags);
         t.fast = flags.fast != 0;
-        t.paired = flags.paired != 0;
-        t.extras = flags.extras;
-        t.extra_weights = t.weights + flags.extra_weights;
-        t.extra_offsets = reinterpret_cast<const int32_t *>(t.weights + flags.extra_offsets);
         const bool correct = l.lifted() && flags.weight_zero_point != 0;
         if (correct && !have_sums) {
             for (int64_t g = 0; g < b.lines; ++g)

@@ -17,15 +17,15 @@
 //                                    = sum u w - (128 + Zx) sum w - Zw sum u + K (128 + Zx) Zw
 //             so that only a panel that is not centred costs a sum per position, computed once per block.
 //   vpmaddwd  int16 by int16, two at a time: x - Zx and w - Zw enter as they are, nothing has to be unfolded.
-//   vpmaddubsw  the operands of vpdpbusd, but their products are added in int16: see `byte_products.h` for the weights that
-//             it takes. AVX2 has both of the latter, and a layer's weights decide (Avx2Header).
+//   vpmaddubsw  the operands of vpdpbusd, but their products are added in int16: `byte_order.h` says when they may, `ordered.h`
+//             how such weights are packed. AVX2 has both of the latter, and a layer's weights decide (Avx2Header).
 // All sums are modulo 2^32, as in the portable kernels, so the result is theirs whatever the numbers.
 //
 // A packed panel holds `panel` channels:
 //   weights   [segments][seg_padded / group][lanes][group]
 //   table     six rows of `panel` int32 (see Table), one lane a channel
 //   flags     64 bytes (see Flags)
-// Panels follow one another. With byte products, the extra groups of all panels come behind them; with AVX2, Avx2Header before.
+// Panels follow one another; with AVX2, Avx2Header stands before them.
 // Within a panel of two vectors, lanes are ordered so that packing two int32 vectors to int16, which works inside 128-bit
 // lanes, leaves the channels in order: lane 4i + j of vector v is channel 8i + 4v + j. A last panel of at most half the
 // width has one vector, in plain order.
@@ -125,19 +125,15 @@ enum FastTable : int { kFastBias, kFastMultiplierEven, kFastMultiplierOdd, kFast
 struct Flags {
     int32_t fast;                // the table is a FastTable
     int32_t weight_zero_point;   // 0: centred
-    // Byte products (byte_products.h); all 0 with other forms.
-    int32_t paired;              // two groups are added in int16
-    int32_t extras;              // extra groups
-    int64_t extra_weights;       // bytes from the panel to their weights, [extras][lanes][group]
-    int64_t extra_offsets;       // and to their places, int32 [extras]: bytes from a position's first value
 };
 static_assert(sizeof(Flags) <= 64, "room for the flags");
 
 // The first 64 bytes of what AVX2's kernels pack: which form the layer has; counts for tests.
 struct Avx2Header {
-    int32_t bytes;          // 1: byte products (kAvx2BytesLayout), 0: int16 (kAvx2Layout)
-    int32_t paired_panels;
-    int64_t extras;         // of all panels
+    int32_t bytes;      // 1: ordered byte products (ordered.h), 0: int16 (kAvx2Layout)
+    int32_t natural;    // panels in the natural order
+    int64_t chunks[4];  // of each kind (byte_order.h), of all panels
+    int64_t extras;     // those among them that hold what others could not
 };
 constexpr int64_t kAvx2HeaderBytes = 64;
 static_assert(sizeof(Avx2Header) <= kAvx2HeaderBytes, "room for the header");
@@ -171,6 +167,8 @@ void matmul_pack(const MatmulShape &s, const MatmulLayout &l, const void *const 
 // Table and flags alone, of the panel of `width` channels from `first` on; `table` is zero before.
 void matmul_pack_table(const MatmulShape &s, const MatmulLayout &l, int64_t first, int64_t width, const void *const *inputs, uint8_t *table);
 void matmul_pack(const MatmulShape &s, Avx2Forms, const void *const *inputs, void *packed);
+int64_t matmul_scratch_bytes(const MatmulShape &s, Avx2Forms);
+inline int64_t matmul_scratch_bytes(const MatmulShape &s, const MatmulLayout &l) { return s.scratch_bytes(l); }
 bool matmul_accepts(const MatmulShape &s, const MatmulLayout &l);
 
 // Registry functions; `params` is the operation's struct.

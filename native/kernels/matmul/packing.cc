@@ -206,7 +206,7 @@ bool matmul_accepts(const MatmulShape &s, const MatmulLayout &l) {
         matmul_pack(op##_shape_##isa(params), form, inputs, packed);                                                  \
     }                                                                                                                 \
     size_t zp_##op##_scratch_bytes_##isa(const void *params) {                                                        \
-        return static_cast<size_t>(op##_shape_##isa(params).scratch_bytes(layout));                                   \
+        return static_cast<size_t>(matmul_scratch_bytes(op##_shape_##isa(params), form));                             \
     }                                                                                                                 \
     int64_t zp_##op##_units_##isa(const void *params) {                                                               \
         const MatmulShape s = op##_shape_##isa(params);                                                               \

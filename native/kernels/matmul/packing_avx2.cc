@@ -1,99 +1,171 @@
-// AVX2's choice between byte products and int16 products, made for a layer from its weights; and its byte form. Runs once, on any CPU.
+// AVX2's choice between ordered byte products and int16 products, made for a layer from its weights; and its byte form. Runs once,
+// on any CPU.
 #include <string.h>
 
-#include "byte_products.h"
-#include "matmul.h"
+#include <vector>
+
+#include "ordered.h"
 
 namespace zp {
 namespace {
 
-// Cost of a group of four values for a tile, in thirds of a cycle. The first two are rates measured on Zen 3, the others
-// estimates from the instructions saved or added: int16 products, byte products, paired ones,
-// and an extra group with what it takes to reach it.
-constexpr int64_t kWordsCost = 45, kSingleCost = 38, kPairedCost = 31, kExtraCost = 45;
-
 constexpr MatmulLayout kBytes = kAvx2BytesLayout;
 
-constexpr int64_t aligned(int64_t bytes) { return (bytes + 63) / 64 * 64; }
+// Cycles of a chunk for a tile of 8 by 8, measured on Zen 3; of bringing it into its order; and of as many int16 products.
+constexpr int64_t kCost[kChunkKinds] = {27, 29, 32, 36}, kOrderCost = 3, kWordsCost = 42;
 
-int64_t groups_of_panel(const MatmulShape &s) { return s.segments() * s.segment_padded(kBytes) / kBytes.group; }
+// Tests of a search for a chunk's order, at most: beyond, a better order costs more time than it ever gives back.
+constexpr int kEffort = 300;
 
-// More extra groups never pay: kPairedCost + kExtraCost / 3 is beyond kWordsCost.
-int64_t most_extras(const MatmulShape &s) { return s.panels(kBytes) * groups_of_panel(s) / 3; }
+struct OrderedChunk {
+    int64_t place;  // bytes from a position's first value
+    ChunkOrder order;
+    ChunkWeights weights;
+};
+using Chunks = std::vector<OrderedChunk>;
 
-int64_t extra_bytes() { return kBytes.panel() * kBytes.group; }
+// Weights less their zero point, as bytes where they fit; what is beyond the byte (asymmetric weights are up to 255) in `rest`.
+struct NaturalChunk {
+    ChunkWeights weights, rest;
+    bool has_rest;
 
-struct ByteForm {
-    uint8_t *panels, *extra_weights;
-    int32_t *extra_offsets;
+    // False: it takes more than two bytes.
+    bool set(int64_t channel, int64_t i, int32_t v) {
+        const int32_t byte = v < -128 ? -128 : (v > 127 ? 127 : v), beyond = v - byte;
+        weights.of[channel][i] = static_cast<int8_t>(byte);
+        rest.of[channel][i] = static_cast<int8_t>(beyond);
+        has_rest = has_rest || beyond != 0;
+        return beyond <= 127 && beyond >= -128;
+    }
 };
 
-ByteForm byte_form(const MatmulShape &s, void *packed) {
-    uint8_t *panels = static_cast<uint8_t *>(packed) + kAvx2HeaderBytes;
-    uint8_t *extras = panels + s.panels(kBytes) * s.panel_bytes(kBytes);
-    return {panels, extras, reinterpret_cast<int32_t *>(extras + most_extras(s) * extra_bytes())};
+ChunkWeights in_order(const ChunkWeights &natural, const uint8_t *order) {
+    ChunkWeights out;
+    for (int64_t c = 0; c < kChunkLanes; ++c)
+        for (int64_t j = 0; j < kChunk; ++j) out.of[c][j] = natural.of[c][order[j]];
+    return out;
 }
 
-int64_t byte_form_bytes(const MatmulShape &s) {
-    return s.panels(kBytes) * s.panel_bytes(kBytes) + most_extras(s) * extra_bytes() + aligned(most_extras(s) * 4);
+// What a panel's chunks cost; extra ones included.
+int64_t cost_of(const Chunks &chunks, bool natural) {
+    int64_t cost = natural ? 0 : kOrderCost * static_cast<int64_t>(chunks.size());
+    for (const OrderedChunk &chunk : chunks) cost += kCost[chunk.order.kind];
+    return cost;
 }
 
-bool narrow(const MatmulShape &s, int64_t panel) {
-    return s.channels - panel % s.panels_per_group(kBytes) * kBytes.panel() <= kBytes.lanes;
-}
+class Packer {
+public:
+    Packer(const MatmulShape &s, const int8_t *weights) : s_(s), layout_(s), weights_(weights) {}
 
-ByteWeights weights_of_panel(const MatmulShape &s, const ByteForm &form, int64_t panel) {
-    return {reinterpret_cast<int8_t *>(form.panels + panel * s.panel_bytes(kBytes)), s.segments(), s.segment_padded(kBytes) / kBytes.group,
-            narrow(s, panel) ? kBytes.lanes : kBytes.panel()};
-}
-
-// Splits a panel's weights in the cheaper of both ways; false where int16 products cost no more, or no room for extra groups is left.
-bool split_panel(const MatmulShape &s, const ByteForm &form, int64_t panel, Avx2Header *header) {
-    const ByteWeights weights = weights_of_panel(s, form, panel);
-    const int64_t groups = groups_of_panel(s), alone = breaking_groups(weights, false), alone_cost = groups * kSingleCost + alone * kExtraCost;
-    bool paired = false;
-    int64_t extras = alone, cost = alone_cost;
-    // Counting what pairs of groups give up is slow, so it is done only where the least that they can cost is less.
-    if (groups * kPairedCost + breaking_groups(weights, true) * kExtraCost < alone_cost) {
-        const int64_t together = split_weights(weights, true, nullptr), together_cost = groups * kPairedCost + together * kExtraCost;
-        if (together >= 0 && together_cost < alone_cost) {
-            paired = true;
-            extras = together;
-            cost = together_cost;
-        }
+    // The chunks of channels [first, first + width), extra ones behind those that they relieve. `natural`: in natural order. False:
+    // a weight does not fit, or too much would have to be split.
+    bool order(int64_t first, int64_t width, bool natural, Chunks *chunks) const {
+        chunks->clear();
+        for (int64_t kh = 0; kh < s_.kernel_h; ++kh)
+            for (int64_t kw = 0; kw < s_.kernel_w; ++kw)
+                for (int64_t piece = 0; piece < layout_.pieces; ++piece) {
+                    NaturalChunk chunk = {};
+                    if (!gather(first, width, kh, kw, piece, &chunk)) return false;
+                    add(layout_.offset(s_, kh, kw, piece), chunk, natural, chunks);
+                    if (static_cast<int64_t>(chunks->size()) > most_chunks(s_)) return false;
+                }
+        return true;
     }
-    if (cost >= groups * kWordsCost) return false;
-    if (header->extras + extras > most_extras(s)) return false;
 
-    uint8_t *start = form.panels + panel * s.panel_bytes(kBytes), *flags_at = start + s.weight_bytes(kBytes) + 6 * 4 * kBytes.panel();
+private:
+    bool gather(int64_t first, int64_t width, int64_t kh, int64_t kw, int64_t piece, NaturalChunk *out) const {
+        const int64_t start = piece_start(s_, piece), again = piece * kChunk - start;  // values that the piece before has, too
+        const int64_t n = s_.depth - start < kChunk ? s_.depth - start : kChunk;
+        bool fits = true;
+        for (int64_t c = 0; c < width; ++c) {
+            const int8_t *w = weights_ + (first + c) * s_.k() + (kh * s_.kernel_w + kw) * s_.depth + start;
+            if (s_.weight_zero_point == 0) {
+                memcpy(out->weights.of[c] + again, w + again, static_cast<size_t>(n - again));
+                continue;
+            }
+            for (int64_t i = again; i < n; ++i) fits = out->set(c, i, w[i] - s_.weight_zero_point) && fits;
+        }
+        return fits;
+    }
+
+    static void add(int64_t place, const NaturalChunk &chunk, bool natural, Chunks *chunks) {
+        const ChunkOrder order = order_chunk(chunk.weights, natural ? 0 : kEffort);
+        push({place, order, in_order(chunk.weights, order.order)}, chunks);
+        if (chunk.has_rest) push({place, order, in_order(chunk.rest, order.order)}, chunks);
+    }
+
+    static void push(OrderedChunk chunk, Chunks *chunks) {
+        if (kind_of_ordered(chunk.weights, &chunk.order.kind)) {
+            chunks->push_back(chunk);
+            return;
+        }
+        OrderedChunk extra = chunk;
+        split_chunk(&chunk.weights, &extra.weights);
+        push(chunk, chunks);
+        push(extra, chunks);
+    }
+
+    const MatmulShape &s_;
+    OrderedLayout layout_;
+    const int8_t *weights_;
+};
+
+void write_panel(const MatmulShape &s, const Chunks &chunks, bool natural, int64_t first, int64_t width, const void *const *inputs, uint8_t *to) {
+    const auto count = static_cast<int64_t>(chunks.size());
+    memset(to, 0, static_cast<size_t>(ordered_weights_at(count)));
+    uint8_t *table = to + kOrderedTableAt;
+    matmul_pack_table(s, kBytes, first, width, inputs, table);
     Flags flags;
-    memcpy(&flags, flags_at, sizeof flags);
-    flags.paired = paired ? 1 : 0;
-    flags.extras = static_cast<int32_t>(extras);
-    uint8_t *extra_weights = form.extra_weights + header->extras * extra_bytes();
-    int32_t *offsets = form.extra_offsets + header->extras;
-    flags.extra_weights = extra_weights - start;
-    flags.extra_offsets = reinterpret_cast<uint8_t *>(offsets) - start;
-    memcpy(flags_at, &flags, sizeof flags);
-    if (extras > 0) {
-        const ExtraGroups to = {reinterpret_cast<int8_t *>(extra_weights), offsets};
-        split_weights(weights, paired, &to);
-        for (int64_t i = 0; i < extras; ++i) {  // numbers of groups become places
-            const int64_t segment = offsets[i] / weights.groups, group = offsets[i] % weights.groups;
-            offsets[i] = static_cast<int32_t>(s.segment_offset(kBytes, segment) + kBytes.group * group);
+    memcpy(&flags, table + 6 * 4 * kBytes.panel(), sizeof flags);
+    OrderedPanel head = {};
+    head.fast = flags.fast;
+    head.width = static_cast<int32_t>(width);
+    head.natural = natural ? 1 : 0;
+    int64_t n = 0;
+    for (int kind = 0; kind < kChunkKinds; ++kind)
+        for (const OrderedChunk &chunk : chunks) {
+            if (chunk.order.kind != kind) continue;
+            ++head.chunks[kind];
+            ChunkPlace place = {chunk.place, 0, {}};
+            memcpy(place.order, chunk.order.order, sizeof place.order);
+            memcpy(to + kOrderedPlacesAt + n * static_cast<int64_t>(sizeof place), &place, sizeof place);
+            uint8_t *w = to + ordered_weights_at(count) + n * kChunkBytes;
+            for (int64_t c = 0; c < kChunkLanes; ++c)
+                for (int64_t g = 0; g < kChunk / 4; ++g) memcpy(w + (g * kChunkLanes + c) * 4, chunk.weights.of[c] + 4 * g, 4);
+            ++n;
         }
-    }
-    header->extras += extras;
-    header->paired_panels += paired ? 1 : 0;
-    return true;
+    memcpy(to, &head, sizeof head);
 }
 
-bool pack_bytes(const MatmulShape &s, const void *const *inputs, void *packed) {
-    const ByteForm form = byte_form(s, packed);
-    if (!matmul_pack_panels(s, kBytes, inputs, form.panels)) return false;
-    Avx2Header header = {1, 0, 0};
-    for (int64_t panel = 0; panel < s.panels(kBytes); ++panel) {
-        if (!split_panel(s, form, panel, &header)) return false;
+bool pack_ordered(const MatmulShape &s, const void *const *inputs, uint8_t *packed) {
+    const Packer packer(s, static_cast<const int8_t *>(inputs[1]));
+    Avx2Header header = {};
+    header.bytes = 1;
+    const int64_t per_group = ordered_panels_per_group(s), words = s.segments() * ((s.segment_k() + 1) / 2 * 2) * kWordsCost / kChunk;
+    int64_t left = ordered_panels(s) * words;  // what int16 products take beyond the panels so far
+    int64_t at = kAvx2HeaderBytes + ordered_directory_bytes(s);
+    Chunks natural, ordered;
+    for (int64_t panel = 0; panel < ordered_panels(s); ++panel) {
+        const int64_t in_group = panel % per_group * kChunkLanes, first = panel / per_group * s.channels + in_group;
+        const int64_t width = s.channels - in_group < kChunkLanes ? s.channels - in_group : kChunkLanes;
+        const Chunks *best = nullptr;
+        int64_t cost = 0;
+        if (packer.order(first, width, true, &natural)) {
+            best = &natural;
+            cost = cost_of(natural, true);
+        }
+        const int64_t least = chunks_of_panel(s) * (kCost[kQuads] + kOrderCost);  // that an order of its own can be hoped to cost
+        if ((!best || cost > least) && packer.order(first, width, false, &ordered) && (!best || cost_of(ordered, false) < cost)) {
+            best = &ordered;
+            cost = cost_of(ordered, false);
+        }
+        if (!best || (left -= cost) <= 0) return false;
+        for (const OrderedChunk &chunk : *best) ++header.chunks[chunk.order.kind];
+        header.extras += static_cast<int64_t>(best->size()) - chunks_of_panel(s);
+        header.natural += best == &natural ? 1 : 0;
+        memcpy(packed + kAvx2HeaderBytes + 8 * panel, &at, 8);
+        write_panel(s, *best, best == &natural, first, width, inputs, packed + at);
+        at += ordered_panel_bytes(static_cast<int64_t>(best->size()));
     }
     memcpy(packed, &header, sizeof header);
     return true;
@@ -102,16 +174,20 @@ bool pack_bytes(const MatmulShape &s, const void *const *inputs, void *packed) {
 }  // namespace
 
 int64_t matmul_packed_bytes(const MatmulShape &s, Avx2Forms) {
-    const int64_t words = matmul_packed_bytes(s, kAvx2Layout), bytes = byte_form_bytes(s);
+    const int64_t words = matmul_packed_bytes(s, kAvx2Layout), bytes = ordered_directory_bytes(s) + ordered_panels(s) * ordered_panel_bytes(most_chunks(s));
     return kAvx2HeaderBytes + (words > bytes ? words : bytes);
 }
 
-void matmul_pack(const MatmulShape &s, Avx2Forms form, const void *const *inputs, void *packed) {
-    const auto size = static_cast<size_t>(matmul_packed_bytes(s, form));
-    memset(packed, 0, size);
-    if (pack_bytes(s, inputs, packed)) return;
-    memset(packed, 0, size);
-    matmul_pack_panels(s, kAvx2Layout, inputs, static_cast<uint8_t *>(packed) + kAvx2HeaderBytes);
+void matmul_pack(const MatmulShape &s, Avx2Forms, const void *const *inputs, void *packed) {
+    auto *to = static_cast<uint8_t *>(packed);
+    if (pack_ordered(s, inputs, to)) return;
+    memset(to, 0, static_cast<size_t>(kAvx2HeaderBytes + matmul_packed_bytes(s, kAvx2Layout)));
+    matmul_pack_panels(s, kAvx2Layout, inputs, to + kAvx2HeaderBytes);
+}
+
+int64_t matmul_scratch_bytes(const MatmulShape &s, Avx2Forms) { 
+    const int64_t words = s.scratch_bytes(kAvx2Layout), bytes = ordered_scratch_bytes(s);
+    return words > bytes ? words : bytes;
 }
 
 }  // namespace zp

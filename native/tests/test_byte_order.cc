@@ -1,18 +1,20 @@
-// Convolutions and fully connected layers whose weights AVX2 multiplies as bytes, with a few or many extra groups, or not at all:
-// against the portable kernels, with codes all at one end, where int16 sums are as large as they can be, and with random ones.
-// `zp_test_byte_products <seed>` runs one case alone.
+// Orders of chunks: each is a permutation, and its sums obey the rule. And convolutions and fully connected layers whose weights AVX2
+// multiplies as bytes, in natural order, in orders of their own, with a few or many extra chunks, or not at all: against the portable
+// kernels, with codes all at one end, where int16 sums are as large as they can be, and with random ones.
+// `zp_test_byte_order <seed>` runs one case alone.
+#include <algorithm>
 #include <string>
 #include <vector>
 
-#include "../kernels/matmul/byte_products.h"
-#include "../kernels/matmul/matmul.h"
+#include "../kernels/matmul/byte_order.h"
+#include "../kernels/matmul/ordered.h"
 #include "compare_kernels.h"
 
 namespace {
 
 // How often each form was used, by what the packed block of AVX2's kernel says.
 struct Forms {
-    long words = 0, bytes = 0, with_extras = 0, paired = 0, single = 0, mixed = 0;
+    long words = 0, natural = 0, ordered = 0, mixed = 0, with_extras = 0, chunks[zp::kChunkKinds] = {};
 } forms;
 
 void count_form(const std::string &name, const void *params, std::vector<const void *> in, std::int64_t panels) {
@@ -26,11 +28,9 @@ void count_form(const std::string &name, const void *params, std::vector<const v
             ++forms.words;
             return;
         }
-        ++forms.bytes;
+        ++(header.natural == panels ? forms.natural : header.natural == 0 ? forms.ordered : forms.mixed);
         if (header.extras > 0) ++forms.with_extras;
-        if (header.paired_panels == panels) ++forms.paired;
-        else if (header.paired_panels == 0) ++forms.single;
-        else ++forms.mixed;
+        for (int kind = 0; kind < zp::kChunkKinds; ++kind) forms.chunks[kind] += header.chunks[kind] > 0 ? 1 : 0;
     }
 }
 
@@ -66,12 +66,12 @@ std::vector<std::int8_t> codes(Random &random, std::int64_t n) {
 template <class P>
 void zero_points(Random &random, P &p) {
     random_zero_points(random, p);
-    if (random.between(0, 3)) p.weight_zero_point = random.between(0, 2) ? 0 : random.between(-3, 3);
+    if (random.between(0, 3)) p.weight_zero_point = random.between(0, 2) ? 0 : random.between(-60, 60);
 }
 
 void fully_connected_case(std::uint64_t seed) {
     Random random(seed);
-    const std::int32_t ks[] = {1, 3, 4, 5, 7, 8, 9, 12, 16, 31, 33, 64, 100, 256, 511}, ns[] = {1, 7, 8, 9, 15, 16, 17, 24, 25, 32, 40, 65};
+    const std::int32_t ks[] = {8, 12, 13, 15, 16, 17, 31, 32, 33, 48, 64, 100, 160, 256, 511}, ns[] = {1, 7, 8, 9, 15, 16, 17, 24, 25, 32, 40, 65};
     zp_fully_connected_params p{};
     p.rows = random.between(0, 1) ? random.between(1, 14) : random.between(1, 200);
     p.in_features = random.one_of(ks);
@@ -86,7 +86,7 @@ void fully_connected_case(std::uint64_t seed) {
     const std::vector<const void *> in = {x.data(), w.data(), random.between(0, 2) ? bias.data() : nullptr};
     compare("fully_connected", &p, in, std::int64_t{p.rows} * p.out_features, std::int64_t{p.rows} * p.out_features, seed,
             "fully_connected rows k channels " + list(p.rows, p.in_features, p.out_features));
-    count_form("fully_connected_s8_avx2", &p, in, (p.out_features + 15) / 16);
+    count_form("fully_connected_s8_avx2", &p, in, (p.out_features + 7) / 8);
 }
 
 void conv_2d_case(std::uint64_t seed) {
@@ -96,7 +96,7 @@ void conv_2d_case(std::uint64_t seed) {
     p.dilation_h = random.between(1, 2);
     p.dilation_w = random.between(1, 2);
     p.groups = random.between(0, 3) ? 1 : random.between(2, 3);
-    p.in_c = p.groups * random.between(1, 40);
+    p.in_c = p.groups * (random.between(0, 2) ? 16 * random.between(1, 4) : random.between(1, 50));
     const std::int32_t out[] = {4, 7, 8, 9, 16, 17, 24, 32, 40};
     p.out_c = p.groups * random.one_of(out);
     zero_points(random, p);
@@ -112,46 +112,67 @@ void conv_2d_case(std::uint64_t seed) {
             "conv_2d batch in out kernel stride dilation pad groups " +
                 list(p.batch, p.in_h, p.in_w, p.in_c, p.out_h, p.out_w, p.out_c, p.kernel_h, p.kernel_w, p.stride_h, p.stride_w,
                      p.dilation_h, p.dilation_w, p.pad_top, p.pad_left, p.groups));
-    count_form("conv_2d_s8_avx2", &p, in, (p.out_c / p.groups + 15) / 16 * p.groups);
+    count_form("conv_2d_s8_avx2", &p, in, (p.out_c / p.groups + 7) / 8 * p.groups);
 }
 
-// Split weights add up to the given ones and obey the rule; where nothing had to be split, nothing was changed.
-void check_split(std::uint64_t seed, bool paired) {
-    Random random(seed);
-    const std::int64_t segments = random.between(1, 3), groups = random.between(1, 7), lanes = random.between(0, 1) ? 8 : 16;
-    const std::int64_t n = segments * groups * lanes * 4;
-    const std::vector<std::int8_t> given = weights_of_kind(random, n, random.between(0, 8), 0);
-    std::vector<std::int8_t> kept = given, extra(given.size());
-    std::vector<std::int32_t> numbers(static_cast<std::size_t>(segments * groups), -1);
-    const zp::ByteWeights weights = {kept.data(), segments, groups, lanes};
-    const std::int64_t count = zp::split_weights(weights, paired, nullptr);
-    CHECK(kept == given);
-    CHECK(paired || count >= 0);
-    if (count < 0) return;
-    const zp::ExtraGroups to = {extra.data(), numbers.data()};
-    CHECK(count <= segments * groups);
-    CHECK(zp::split_weights(weights, paired, &to) == count);
-
-    const auto obeys = [](const std::int8_t *v, std::int64_t stride, std::int64_t together) {
+bool obeys(const zp::ChunkWeights &w, std::initializer_list<int> places) {
+    for (const auto &channel : w.of) {
         int positive = 0, negative = 0;
-        for (std::int64_t g = 0; g < together; ++g)
-            for (int i = 0; i < 2; ++i) (v[g * stride + i] > 0 ? positive : negative) += v[g * stride + i];
-        return positive <= 128 && negative >= -128;
-    };
-    std::vector<int> sum(kept.begin(), kept.end());
-    for (std::int64_t i = 0; i < count; ++i) {
-        const std::int64_t number = numbers[static_cast<std::size_t>(i)];
-        CHECK(number >= 0 && number < segments * groups);
-        for (std::int64_t j = 0; j < lanes * 4; ++j) sum[static_cast<std::size_t>(number * lanes * 4 + j)] += extra[static_cast<std::size_t>(i * lanes * 4 + j)];
-        for (std::int64_t j = 0; j < lanes * 4; j += 2) CHECK(obeys(&extra[static_cast<std::size_t>(i * lanes * 4 + j)], 0, 1));
+        for (int i : places) (channel[i] > 0 ? positive : negative) += channel[i];
+        if (positive > 128 || negative < -128) return false;
     }
-    CHECK(sum == std::vector<int>(given.begin(), given.end()));
-    for (std::int64_t s = 0; s < segments; ++s)
-        for (std::int64_t g = 0; g < groups;) {
-            const std::int64_t together = paired && g + 1 < groups ? 2 : 1;
-            for (std::int64_t j = 0; j < lanes * 4; j += 2) CHECK(obeys(&kept[static_cast<std::size_t>((s * groups + g) * lanes * 4 + j)], lanes * 4, together));
-            g += together;
+    return true;
+}
+
+// By the definition of the kinds, written out.
+bool obeys(const zp::ChunkWeights &w, zp::ChunkKind kind) {
+    const bool quads_first = obeys(w, {0, 1, 4, 5}) && obeys(w, {2, 3, 6, 7}), quads_second = obeys(w, {8, 9, 12, 13}) && obeys(w, {10, 11, 14, 15});
+    const bool pairs_second = obeys(w, {8, 9}) && obeys(w, {10, 11}) && obeys(w, {12, 13}) && obeys(w, {14, 15});
+    switch (kind) {
+        case zp::kOcts: return obeys(w, {0, 1, 4, 5, 8, 9, 12, 13}) && obeys(w, {2, 3, 6, 7, 10, 11, 14, 15});
+        case zp::kQuads: return quads_first && quads_second;
+        case zp::kHalves: return quads_first && pairs_second;
+        default: return pairs_second && obeys(w, {0, 1}) && obeys(w, {2, 3}) && obeys(w, {4, 5}) && obeys(w, {6, 7});
+    }
+}
+
+// Of random chunks: how many of each kind, natural and after a search; the sums obey; what is split adds up and obeys.
+struct Orders {
+    long natural[zp::kChunkKinds] = {}, searched[zp::kChunkKinds] = {}, split = 0;
+} orders;
+
+void check_order(std::uint64_t seed) {
+    Random random(seed);
+    const std::vector<std::int8_t> given = weights_of_kind(random, zp::kChunkLanes * zp::kChunk, random.between(0, 8), 0);
+    zp::ChunkWeights natural;
+    std::memcpy(natural.of, given.data(), given.size());
+    for (const int effort : {0, 300}) {
+        const zp::ChunkOrder order = zp::order_chunk(natural, effort);
+        bool seen[zp::kChunk] = {};
+        zp::ChunkWeights ordered;
+        for (int i = 0; i < zp::kChunk; ++i) {
+            CHECK(order.order[i] < zp::kChunk && !seen[order.order[i]]);
+            CHECK(effort > 0 || order.order[i] == i);
+            seen[order.order[i]] = true;
+            for (int c = 0; c < zp::kChunkLanes; ++c) ordered.of[c][i] = natural.of[c][order.order[i]];
         }
+        zp::ChunkKind kind;
+        const bool fits = zp::kind_of_ordered(ordered, &kind);
+        CHECK(fits == obeys(ordered, zp::kPairs));
+        CHECK(kind <= order.kind || order.kind == zp::kPairs);  // the order is as good as the search says
+        ++(effort > 0 ? orders.searched : orders.natural)[kind];
+        if (fits) {
+            CHECK(obeys(ordered, kind));
+            CHECK(kind == zp::kOcts || !obeys(ordered, static_cast<zp::ChunkKind>(kind - 1)));
+            continue;
+        }
+        zp::ChunkWeights kept = ordered, extra;
+        zp::split_chunk(&kept, &extra);
+        CHECK(obeys(kept, zp::kPairs) && obeys(extra, zp::kPairs));
+        for (int c = 0; c < zp::kChunkLanes; ++c)
+            for (int i = 0; i < zp::kChunk; ++i) CHECK(kept.of[c][i] + extra.of[c][i] == ordered.of[c][i]);
+        ++orders.split;
+    }
 }
 
 void run_case(std::uint64_t seed) {
@@ -170,14 +191,21 @@ int main(int argc, char **argv) {
         std::printf("case %s: %ld bytes equal\n", argv[1], compared_bytes);
         return 0;
     }
-    for (std::uint64_t seed = 0; seed < 4000; ++seed) check_split(seed, seed % 2 == 0);
+    for (std::uint64_t seed = 0; seed < 20000; ++seed) check_order(seed);
     for (std::uint64_t seed = 0; seed < 6000; ++seed) run_case(seed);
     std::printf("%ld cases, %ld bytes equal, %ld cases with more than one output value\n", compared_cases, compared_bytes, changing_cases);
-    std::printf("int16 products %ld, byte products %ld: %ld with extra groups; %ld paired, %ld not, %ld both\n", forms.words, forms.bytes,
-                forms.with_extras, forms.paired, forms.single, forms.mixed);
+    std::printf("chunks octs quads halves pairs: natural %ld %ld %ld %ld, after a search %ld %ld %ld %ld, split %ld\n", orders.natural[0],
+                orders.natural[1], orders.natural[2], orders.natural[3], orders.searched[0], orders.searched[1], orders.searched[2],
+                orders.searched[3], orders.split);
+    std::printf("layers of int16 products %ld; of byte products, in natural order %ld, ordered %ld, both %ld; with extra chunks %ld; with octs %ld, "
+                "quads %ld, halves %ld, pairs %ld\n",
+                forms.words, forms.natural, forms.ordered, forms.mixed, forms.with_extras, forms.chunks[0], forms.chunks[1], forms.chunks[2],
+                forms.chunks[3]);
+    for (int kind = 0; kind < zp::kChunkKinds; ++kind) CHECK(orders.natural[kind] > 300 && orders.searched[kind] > 300);
+    for (int kind = zp::kOcts; kind < zp::kPairs; ++kind) CHECK(orders.searched[kind] > orders.natural[kind] || kind == zp::kHalves);
     if ((zp::detect_cpu_features() & zp::isa_features(zp::Isa::avx2)) != zp::isa_features(zp::Isa::avx2)) return 0;
     CHECK(changing_cases > 2000);
-    CHECK(forms.words > 300 && forms.with_extras > 300 && forms.bytes - forms.with_extras > 300);
-    CHECK(forms.paired > 300 && forms.single > 100 && forms.mixed > 20);
+    CHECK(forms.words > 300 && forms.natural > 300 && forms.ordered > 100 && forms.mixed > 100 && forms.with_extras > 100);
+    for (const long chunks : forms.chunks) CHECK(chunks > 200);
     return 0;
 }
