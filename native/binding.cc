@@ -165,7 +165,7 @@ private:
 class PyPlan {
 public:
     PyPlan(const nb::list &tensors, const nb::list &steps, nb::handle inputs, nb::handle outputs, int threads, nb::object isa,
-           bool keep_intermediates) {
+           bool keep_intermediates, bool tune) {
         zp::Program program;
         for (nb::handle t : tensors) program.tensors.push_back(tensor_from(nb::cast<nb::dict>(t), program.tensors.size()));
         for (nb::handle s : steps) program.steps.push_back(step_from(nb::cast<nb::dict>(s), program.steps.size()));
@@ -175,6 +175,8 @@ public:
         options.threads = threads;
         options.isa = isa.is_none() ? std::string() : nb::cast<std::string>(isa);
         options.keep_intermediates = keep_intermediates;
+        options.tune = tune;
+        const nb::gil_scoped_release release;  // packing may take its time, and touches nothing of Python
         plan_ = std::make_unique<zp::Plan>(std::move(program), options);
     }
 
@@ -374,9 +376,9 @@ NB_MODULE(_engine, m) {
     }, nb::arg("isa").none() = nb::none(), nb::arg("repetitions") = 20,
           "The most multiply-accumulates that one core does: {isa, instruction, macs, nanoseconds} of the fastest repetition.");
     nb::class_<PyPlan>(m, "Plan")
-        .def(nb::init<const nb::list &, const nb::list &, nb::handle, nb::handle, int, nb::object, bool>(), nb::arg("tensors"),
+        .def(nb::init<const nb::list &, const nb::list &, nb::handle, nb::handle, int, nb::object, bool, bool>(), nb::arg("tensors"),
              nb::arg("steps"), nb::arg("inputs"), nb::arg("outputs"), nb::arg("threads") = 1, nb::arg("isa").none() = nb::none(),
-             nb::arg("keep_intermediates") = false)
+             nb::arg("keep_intermediates") = false, nb::arg("tune") = false)
         .def("run", &PyPlan::run, nb::arg("inputs"), "Arrays in, arrays out. Releases the GIL; any number of threads may call it.")
         .def("timed", &PyPlan::timed, nb::arg("inputs"),
              "As run, and a list of clock readings in nanoseconds: start, inputs copied, each step done, end.")

@@ -89,12 +89,12 @@ def measure(cell: Cell, cache: Path, note: Callable[[str], None]) -> dict[str, A
         tried[peer] = found
         chosen.append(Entry(peer, peer, forms[min(found, key=lambda f: found[f])], cell.threads))
     entries = [
-        Entry("zeropoint", "zeropoint", cell.forms.model, cell.threads),
+        Entry("zeropoint", "zeropoint", cell.forms.model, cell.threads, tune=True),
         *chosen,
         *(Entry(name, name, cell.forms.model, cell.threads) for name in ("litert", "litert-builtin")),
     ]
     if cell.forms.uint8 is not None:
-        entries.append(Entry("zeropoint-uint8", "zeropoint", cell.forms.uint8, cell.threads))
+        entries.append(Entry("zeropoint-uint8", "zeropoint", cell.forms.uint8, cell.threads, tune=True))
     note(f"{len(entries)} runtimes in turns")
     load = os.getloadavg()[0]
     found = {m.name: m for m in in_turns(entries, graph, cell.limits)}

@@ -36,12 +36,20 @@ struct KernelRecord {
     // Whether the output may lie in the place of an input that is read in order (Prepared::in_order): each call has read
     // what it needs of its units before it writes there.
     bool in_place = false;
+    // The same as `pack` with more thought, where that takes more time than a plan should by itself (PlanOptions::tune). Null: there
+    // is nothing to think about.
+    void (*pack_tuned)(const void *params, const void *const *inputs, void *packed) = nullptr;
 
     std::uint32_t cpu_features() const { return isa_features(isa); }
 };
 
 inline KernelRecord in_place(KernelRecord record) {
     record.in_place = true;
+    return record;
+}
+
+inline KernelRecord tunable(KernelRecord record, void (*pack_tuned)(const void *, const void *const *, void *)) {
+    record.pack_tuned = pack_tuned;
     return record;
 }
 

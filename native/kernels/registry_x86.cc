@@ -24,7 +24,9 @@ void add_x86_records(std::vector<KernelRecord> &r) {
     // Before the direct one: among equals the first that accepts is chosen.
     r.push_back({"conv_2d", "s8", Isa::avx2, "conv_2d_s8_avx2_winograd", zp_conv_2d_s8_avx2_winograd, zp_conv_2d_winograd_accepts,
                  zp_conv_2d_winograd_packed_bytes, zp_conv_2d_winograd_pack, zp_conv_2d_winograd_scratch_bytes, zp_conv_2d_winograd_units});
-    ZP_MATMUL(conv_2d, avx2)
+    r.push_back(tunable({"conv_2d", "s8", Isa::avx2, "conv_2d_s8_avx2", zp_conv_2d_s8_avx2, zp_conv_2d_accepts_avx2,
+                         zp_conv_2d_packed_bytes_avx2, zp_conv_2d_pack_avx2, zp_conv_2d_scratch_bytes_avx2, zp_conv_2d_units_avx2},
+                        zp_conv_2d_pack_tuned_avx2));
     ZP_MATMUL(conv_2d, avxvnni)
     ZP_MATMUL(conv_2d, avx512vnni)
     ZP_MATMUL(fully_connected, avx2)

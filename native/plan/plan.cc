@@ -40,7 +40,7 @@ Plan::Plan(Program program, const PlanOptions &options)
     if (threads_ < 1 || threads_ > 1024) throw PlanError("threads has to be in [1, 1024], is " + std::to_string(threads_));
     check_tensors();
     check_order();
-    prepare_steps(options.isa);
+    prepare_steps(options);
     lay_out_arena();
     pool_.reset(new Pool(threads_));
 }
@@ -115,13 +115,13 @@ std::vector<const void *> Plan::constants_of(const StepSpec &step, bool *all_con
     return data;
 }
 
-void Plan::prepare_steps(const std::string &isa) {
+void Plan::prepare_steps(const PlanOptions &options) {
     for (std::size_t i = 0; i < program_.tensors.size(); ++i) {
         const int alias = program_.tensors[i].alias;
         roots_.push_back(alias < 0 ? static_cast<int>(i) : roots_[static_cast<std::size_t>(alias)]);
     }
     const std::uint32_t features = detect_cpu_features();
-    const Isa bound = resolve_isa(isa, features);
+    const Isa bound = resolve_isa(options.isa, features);
     for (std::size_t s = 0; s < program_.steps.size(); ++s) {
         const StepSpec &spec = program_.steps[s];
         const PrepareFunction prepare = find_operation(spec.op);
@@ -143,7 +143,7 @@ void Plan::prepare_steps(const std::string &isa) {
         step.grain = static_cast<std::int32_t>(std::min<std::int64_t>((kWorkPerPiece + work_per_unit - 1) / work_per_unit, INT32_MAX));
         if (step.kernel->pack) {
             step.packed = Block(step.kernel->packed_bytes(params));
-            step.kernel->pack(params, data.data(), step.packed.data());
+            (options.tune && step.kernel->pack_tuned ? step.kernel->pack_tuned : step.kernel->pack)(params, data.data(), step.packed.data());
         }
         if (step.kernel->scratch_bytes) scratch_bytes_ = std::max(scratch_bytes_, step.kernel->scratch_bytes(params));
         for (int i : {0, 1}) step.in_place[i] = step.kernel->in_place && prepared.in_order[i];

@@ -38,6 +38,7 @@ struct PlanOptions {
     int threads = 1;
     std::string isa;                 // empty: ZEROPOINT_ISA, else the best
     bool keep_intermediates = false;  // every tensor keeps its own place, readable after a run
+    bool tune = false;                // take the time for KernelRecord::pack_tuned
 };
 
 struct StepReport {
@@ -85,7 +86,7 @@ private:
 
     void check_tensors() const;
     void check_order() const;
-    void prepare_steps(const std::string &isa);
+    void prepare_steps(const PlanOptions &options);
     void lay_out_arena();
     int place_for(const Step &step, int now, const std::vector<int> &slot, const std::vector<Lifetime> &lifetimes) const;
     std::vector<const void *> constants_of(const StepSpec &step, bool *all_constant) const;

@@ -187,6 +187,7 @@ ZP_MATMUL_FUNCTIONS_OF(avxvnni)
 ZP_MATMUL_FUNCTIONS_OF(avx512vnni)
 #undef ZP_MATMUL_FUNCTIONS_OF
 #undef ZP_MATMUL_FUNCTIONS
+void zp_conv_2d_pack_tuned_avx2(const void *params, const void *const *inputs, void *packed);
 
 }  // namespace zp
 #endif

@@ -16,6 +16,7 @@ constexpr int64_t kCost[kChunkKinds] = {27, 29, 32, 36}, kOrderCost = 3, kWordsC
 
 // Tests of a search for a chunk's order, at most: beyond, a better order costs more time than it ever gives back.
 constexpr int kEffort = 300;
+constexpr int64_t kSearchedPositions = 32;
 
 struct OrderedChunk {
     int64_t place;  // bytes from a position's first value
@@ -137,12 +138,14 @@ void write_panel(const MatmulShape &s, const Chunks &chunks, bool natural, int64
     memcpy(to, &head, sizeof head);
 }
 
-bool pack_ordered(const MatmulShape &s, const void *const *inputs, uint8_t *packed) {
+// `tuned`: with orders of their own, where a layer has enough positions to win back the time that the search takes.
+bool pack_ordered(const MatmulShape &s, bool tuned, const void *const *inputs, uint8_t *packed) {
     const Packer packer(s, static_cast<const int8_t *>(inputs[1]));
     Avx2Header header = {};
     header.bytes = 1;
     const int64_t per_group = ordered_panels_per_group(s), words = s.segments() * ((s.segment_k() + 1) / 2 * 2) * kWordsCost / kChunk;
-    int64_t left = ordered_panels(s) * words;  // what int16 products take beyond the panels so far
+    const bool search = tuned && s.images * s.out_h * s.out_w >= kSearchedPositions;
+    int64_t saved = 0;  // against int16 products, by the panels so far
     int64_t at = kAvx2HeaderBytes + ordered_directory_bytes(s);
     Chunks natural, ordered;
     for (int64_t panel = 0; panel < ordered_panels(s); ++panel) {
@@ -155,11 +158,12 @@ bool pack_ordered(const MatmulShape &s, const void *const *inputs, uint8_t *pack
             cost = cost_of(natural, true);
         }
         const int64_t least = chunks_of_panel(s) * (kCost[kQuads] + kOrderCost);  // that an order of its own can be hoped to cost
-        if ((!best || cost > least) && packer.order(first, width, false, &ordered) && (!best || cost_of(ordered, false) < cost)) {
+        if (search && (!best || cost > least) && packer.order(first, width, false, &ordered) && (!best || cost_of(ordered, false) < cost)) {
             best = &ordered;
             cost = cost_of(ordered, false);
         }
-        if (!best || (left -= cost) <= 0) return false;
+        // Panels of a layer are much alike: where the first ones do not pay, the others will not.
+        if (!best || (saved += words - cost) <= 0) return false;
         for (const OrderedChunk &chunk : *best) ++header.chunks[chunk.order.kind];
         header.extras += static_cast<int64_t>(best->size()) - chunks_of_panel(s);
         header.natural += best == &natural ? 1 : 0;
@@ -178,11 +182,17 @@ int64_t matmul_packed_bytes(const MatmulShape &s, Avx2Forms) {
     return kAvx2HeaderBytes + (words > bytes ? words : bytes);
 }
 
-void matmul_pack(const MatmulShape &s, Avx2Forms, const void *const *inputs, void *packed) {
+static void pack_either(const MatmulShape &s, bool tuned, const void *const *inputs, void *packed) {
     auto *to = static_cast<uint8_t *>(packed);
-    if (pack_ordered(s, inputs, to)) return;
+    if (pack_ordered(s, tuned, inputs, to)) return;
     memset(to, 0, static_cast<size_t>(kAvx2HeaderBytes + matmul_packed_bytes(s, kAvx2Layout)));
     matmul_pack_panels(s, kAvx2Layout, inputs, to + kAvx2HeaderBytes);
+}
+
+void matmul_pack(const MatmulShape &s, Avx2Forms, const void *const *inputs, void *packed) { pack_either(s, false, inputs, packed); }
+
+void zp_conv_2d_pack_tuned_avx2(const void *params, const void *const *inputs, void *packed) {
+    pack_either(matmul_shape(*static_cast<const zp_conv_2d_params *>(params)), true, inputs, packed);
 }
 
 int64_t matmul_scratch_bytes(const MatmulShape &s, Avx2Forms) { 

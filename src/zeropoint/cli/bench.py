@@ -21,6 +21,7 @@ def bench(
     model: Annotated[Path, typer.Argument(help="An integer .tflite.")],
     threads: Annotated[int, typer.Option(help="Threads of every runtime.", min=1, max=1024)] = 1,
     isa: Annotated[str | None, typer.Option(help="The highest instruction set that zeropoint may use.")] = None,
+    tune: Annotated[bool, typer.Option("--tune", help="Let zeropoint load longer for faster runs.")] = False,
     batch: Annotated[int | None, typer.Option(help="Samples of a run (default: the model's).", min=1)] = None,
     rounds: Annotated[int, typer.Option(help="Turns.", min=1)] = 7,
     seconds: Annotated[float, typer.Option(help="Of each turn.", min=0.001)] = 0.5,
@@ -54,10 +55,10 @@ def bench(
     if not model.is_file():
         raise InputError(f"no model at {model}")
     peers = [entry_for(peer, model, threads) for peer in against.split(",")] if against else []
-    session = Session(model, threads=threads, isa=isa)  # refuses what cannot run, before any process is made
+    session = Session(model, threads=threads, isa=isa, tune=tune)  # refuses what cannot run, before any process is made
     graph = session.graph if batch is None else infer_shapes(session.graph, batch=batch)
     peak = measured_peak(threads, isa)
-    entries = [Entry("zeropoint", "zeropoint", model, threads, isa), *peers]
+    entries = [Entry("zeropoint", "zeropoint", model, threads, isa, tune), *peers]
     limits = Limits(rounds, seconds, runs)
     with bar("measuring", len(entries) * (rounds + 1)) as advance:
         found = in_turns(entries, graph, limits, batch=batch, done=lambda: advance(1))

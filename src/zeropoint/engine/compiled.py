@@ -189,9 +189,16 @@ def memory_of_the_machine() -> int:
 
 
 def compile_graph(
-    graph: Graph, *, threads: int, isa: str | None, keep: bool = False, arena_limit: int = ARENA_LIMIT
+    graph: Graph,
+    *,
+    threads: int,
+    isa: str | None,
+    keep: bool = False,
+    arena_limit: int = ARENA_LIMIT,
+    tune: bool = False,
 ) -> Compiled:
-    """Lower and plan a verified graph; with ``keep``, every intermediate tensor exists and can be read.
+    """Lower and plan a verified graph; with ``keep``, every intermediate tensor exists and can be read; with ``tune``, planning
+    takes longer and runs may be faster.
 
     Raises TooLargeError where the values of one run take more than ``arena_limit`` bytes; nothing of that size has been
     allocated by then.
@@ -211,6 +218,7 @@ def compile_graph(
             threads=threads,
             isa=isa,
             keep_intermediates=keep,
+            tune=tune,
         )
     except MemoryError as error:
         largest = max(graph.tensors, key=lambda t: math.prod(t.shape))

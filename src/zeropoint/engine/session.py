@@ -53,6 +53,8 @@ class Session:
         arena_limit: bytes that the values of one run may take at the batch size of the model: 1 GiB, unless you know
             that a model needs more. A few hundred bytes of file can claim any amount. (A larger batch is the caller's
             own wish; its limit is the machine's memory.)
+        tune: take longer to load (tenths of a second where it is milliseconds) for faster runs, where the instruction set
+            has such a choice: AVX2 does. Results never depend on it. ``tune()`` does the same later.
 
     Raises:
         FormatError, GraphError: a file that is damaged, or a network that breaks a rule.
@@ -67,7 +69,13 @@ class Session:
     """
 
     def __init__(
-        self, model: Source, *, threads: int = 1, isa: str | None = None, arena_limit: int = ARENA_LIMIT
+        self,
+        model: Source,
+        *,
+        threads: int = 1,
+        isa: str | None = None,
+        arena_limit: int = ARENA_LIMIT,
+        tune: bool = False,
     ) -> None:
         if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= 1024:
             raise InputError(f"threads = {threads!r}: an integer from 1 to 1024 is needed")
@@ -79,6 +87,7 @@ class Session:
         self._arena_limit = arena_limit
         self._plans: OrderedDict[tuple[int | None, bool], Compiled] = OrderedDict()
         self._planning = threading.Lock()
+        self._tune = bool(tune)
         self._own = self._plan(None, keep=False)
 
     @property
@@ -131,6 +140,18 @@ class Session:
             return results[self._graph.outputs[0]]
         return tuple(results[t] for t in self._graph.outputs)
 
+    def tune(self) -> None:
+        """Plan again, with more thought: see ``tune`` above. Runs of other threads go on meanwhile, in the old plan.
+
+        Nothing changes but the speed, and a session that is tuned stays as it is.
+        """
+        with self._planning:
+            if self._tune:
+                return
+            self._tune = True
+            self._own = self._plan(None, keep=False)
+            self._plans.clear()
+
     def intermediates(self, x: Any, *, state: State | None = None) -> dict[int, np.ndarray]:
         """Every computed tensor of the network for ``x``, by graph index, in the graph's own types: for proofs.
 
@@ -171,7 +192,7 @@ class Session:
         if batch is not None:
             graph, limit = self._rebatched(batch), max(limit, memory_of_the_machine())
         try:
-            return compile_graph(graph, threads=self._threads, isa=self._isa, keep=keep, arena_limit=limit)
+            return compile_graph(graph, threads=self._threads, isa=self._isa, keep=keep, arena_limit=limit, tune=self._tune)
         except TooLargeError as error:
             if batch is None:
                 raise TooLargeError(f"{error}; if that is right, give Session a higher arena_limit") from error

@@ -48,6 +48,7 @@ class Entry:
     model: Path
     threads: int = 1
     isa: str | None = None
+    tune: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,7 @@ def _load_request(entry: Entry, inputs: Path, arrays: Sequence[np.ndarray]) -> d
         "model": str(entry.model),
         "threads": entry.threads,
         "isa": entry.isa,
+        "tune": entry.tune,
         "inputs": str(inputs),
         "shapes": [list(a.shape) for a in arrays],
     }
