@@ -21,7 +21,7 @@ using zp_test::Random;
 
 namespace {
 
-long compared_bytes = 0, compared_cases = 0, changing_cases = 0;
+long compared_bytes = 0, compared_cases = 0, changing_cases = 0, tuned_cases = 0;
 std::map<zp::Isa, long> compared_by_isa;
 std::map<std::string, long> cases_of_record;
 
@@ -87,13 +87,13 @@ struct Aligned {
     void *data;
 };
 
-// Runs one record on random pieces of its units, in random order of execution.
-inline std::vector<std::int8_t> run(const KernelRecord &record, const void *params, const std::vector<const void *> &in, std::size_t out_bytes,
-                             std::int64_t portable_units, Random &random) {
+// Runs one record on random pieces of its units, in random order of execution; with what `pack` makes of the constants.
+inline std::vector<std::int8_t> run(const KernelRecord &record, void (*pack)(const void *, const void *const *, void *), const void *params,
+                             const std::vector<const void *> &in, std::size_t out_bytes, std::int64_t portable_units, Random &random) {
     std::vector<const void *> inputs = in;
     Aligned packed(record.pack ? record.packed_bytes(params) : 0), scratch(record.scratch_bytes ? record.scratch_bytes(params) : 0);
-    if (record.pack) {
-        record.pack(params, in.data(), packed.data);
+    if (pack) {
+        pack(params, in.data(), packed.data);
         inputs[1] = packed.data;
     }
     std::unique_ptr<std::int8_t[]> out(new std::int8_t[out_bytes]);
@@ -122,7 +122,7 @@ inline void compare(const std::string &op, const void *params, const std::vector
              std::int64_t portable_units, std::uint64_t seed, const std::string &what) {
     const auto size = static_cast<std::size_t>(out_bytes);
     Random random(seed ^ 0x1234567);
-    const std::vector<std::int8_t> expected = run(portable(op), params, in, size, portable_units, random);
+    const std::vector<std::int8_t> expected = run(portable(op), nullptr, params, in, size, portable_units, random);
     for (std::size_t i = 1; i < size; ++i)
         if (expected[i] != expected[0]) {
             ++changing_cases;
@@ -131,17 +131,24 @@ inline void compare(const std::string &op, const void *params, const std::vector
     for (const KernelRecord &record : zp::kernel_records()) {
         if (op != record.op || record.isa == zp::Isa::portable || !is_supported(record)) continue;
         if (record.accepts && !record.accepts(params)) continue;
-        const std::vector<std::int8_t> actual = run(record, params, in, size, portable_units, random);
-        for (std::size_t i = 0; i < size; ++i)
-            if (actual[i] != expected[i]) {
-                std::fprintf(stderr, "%s differs at byte %zu of %zu: %d, expected %d\n  seed %llu: %s\n", record.name, i, size, actual[i],
-                             expected[i], static_cast<unsigned long long>(seed), what.c_str());
-                std::exit(1);
-            }
-        compared_bytes += static_cast<long>(size);
+        const auto compare_packed = [&](void (*pack)(const void *, const void *const *, void *), const char *how) {
+            const std::vector<std::int8_t> actual = run(record, pack, params, in, size, portable_units, random);
+            for (std::size_t i = 0; i < size; ++i)
+                if (actual[i] != expected[i]) {
+                    std::fprintf(stderr, "%s%s differs at byte %zu of %zu: %d, expected %d\n  seed %llu: %s\n", record.name, how, i, size,
+                                 actual[i], expected[i], static_cast<unsigned long long>(seed), what.c_str());
+                    std::exit(1);
+                }
+            compared_bytes += static_cast<long>(size);
+        };
+        compare_packed(record.pack, "");
         ++compared_cases;
         ++compared_by_isa[record.isa];
         ++cases_of_record[record.name];
+        if (record.pack_tuned) {
+            compare_packed(record.pack_tuned, " (tuned)");
+            ++tuned_cases;
+        }
     }
 }
 

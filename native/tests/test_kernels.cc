@@ -115,6 +115,7 @@ int main(int argc, char **argv) {
         for (std::int32_t channels = 1; channels <= 33; ++channels) fully_connected_case(8000000000u + 8 * seed++, rows, 1 + rows * 7 % 19, channels);
     for (std::uint64_t i = 0; i < 9000; ++i) run_case(i);
     std::printf("%ld cases, %ld bytes equal, %ld cases with more than one output value\n", compared_cases, compared_bytes, changing_cases);
+    std::printf("%ld of them tuned as well\n", tuned_cases);
     for (zp::Isa isa : zp::isas_supported(zp::detect_cpu_features())) {
         if (isa == zp::Isa::portable) continue;
         std::printf("%ld of them by %s\n", compared_by_isa[isa], zp::isa_name(isa));

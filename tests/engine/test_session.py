@@ -170,6 +170,34 @@ def test_many_python_threads_at_once() -> None:
     assert all(first_difference(watched, r) is None for r in readings)
 
 
+def test_tuning_changes_nothing_but_the_plan() -> None:
+    graph = every("chain", "uint8")
+    x = builders.inputs_for(graph, np.random.default_rng(6), batch=3)[0]
+    session = zp.Session(graph)
+    wanted, watched = session.run(x), session.intermediates(x)
+    plan = session._own
+    session.tune()
+    assert session._own is not plan
+    assert first_difference(watched, session.intermediates(x)) is None
+    tuned = session._own
+    session.tune()
+    assert session._own is tuned  # once is enough
+    assert (session.run(x) == wanted).all()
+    assert (zp.Session(graph, tune=True).run(x) == wanted).all()
+
+
+def test_tuning_while_others_run() -> None:
+    graph = every("chain", "int8")
+    session = zp.Session(graph)
+    x = builders.inputs_for(graph, np.random.default_rng(8))[0]
+    wanted = session.run(x)
+    with ThreadPoolExecutor(4) as pool:
+        runs = [pool.submit(session.run, x) for _ in range(50)]
+        pool.submit(session.tune).result()
+        runs += [pool.submit(session.run, x) for _ in range(50)]
+        assert all((r.result() == wanted).all() for r in runs)
+
+
 def test_intermediates_are_in_the_graphs_own_types_and_hold_inputs_and_outputs() -> None:
     graph = every("chain", "uint8")
     session = zp.Session(graph)

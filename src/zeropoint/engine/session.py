@@ -192,7 +192,9 @@ class Session:
         if batch is not None:
             graph, limit = self._rebatched(batch), max(limit, memory_of_the_machine())
         try:
-            return compile_graph(graph, threads=self._threads, isa=self._isa, keep=keep, arena_limit=limit, tune=self._tune)
+            return compile_graph(
+                graph, threads=self._threads, isa=self._isa, keep=keep, arena_limit=limit, tune=self._tune
+            )
         except TooLargeError as error:
             if batch is None:
                 raise TooLargeError(f"{error}; if that is right, give Session a higher arena_limit") from error

@@ -53,7 +53,9 @@ def zeropoint(request: dict[str, Any]) -> tuple[str, Callable[[Inputs], Run]]:
     """Loads and plans the network for the batch at hand."""
     import zeropoint as package
 
-    session = package.Session(request["model"], threads=request["threads"], isa=request["isa"], tune=request.get("tune", False))
+    session = package.Session(
+        request["model"], threads=request["threads"], isa=request["isa"], tune=request.get("tune", False)
+    )
 
     def ready(inputs: Inputs) -> Run:
         x = inputs.codes
