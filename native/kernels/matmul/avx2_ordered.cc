@@ -15,37 +15,44 @@ struct OrderedLines {
     static constexpr MatmulLayout layout = kAvx2BytesLayout;
 };
 
-// Up to 16 codes x as x + 128.
-ZP_INLINE inline void lift(const int8_t *from, int64_t n, uint8_t *to) {
-    if (n == kChunk) {
-        _mm_store_si128(reinterpret_cast<__m128i *>(to), _mm_xor_si128(load_half(from), _mm_set1_epi8(-128)));
+// `count` times up to 16 codes x as x + 128, `step` bytes apart there and 16 here.
+void lift(const int8_t *from, int64_t step, int64_t values, int64_t count, uint8_t *to) {
+    if (values == kChunk) {
+        const __m128i top = _mm_set1_epi8(-128);
+        for (; count > 0; --count, from += step, to += kChunk) _mm_store_si128(reinterpret_cast<__m128i *>(to), _mm_xor_si128(load_half(from), top));
     } else {
-        for (int64_t i = 0; i < n; ++i) to[i] = static_cast<uint8_t>(from[i] ^ 0x80);
+        for (; count > 0; --count, from += step, to += kChunk)
+            for (int64_t i = 0; i < values; ++i) to[i] = static_cast<uint8_t>(from[i] ^ 0x80);
     }
 }
+
+void fill(__m128i value, int64_t count, uint8_t *to) {
+    for (; count > 0; --count, to += kChunk) _mm_store_si128(reinterpret_cast<__m128i *>(to), value);
+}
+
+int64_t between(int64_t v, int64_t low, int64_t high) { return v < low ? low : (v > high ? high : v); }
 
 // The lines that a block needs, as ordered.h says. Columns outside the image are the zero point's.
 void keep_pieces(const MatmulShape &s, const OrderedLayout &layout, const int8_t *x, int64_t group, const MatmulBlock &b, uint8_t *kept) {
     const int8_t *image = x + b.image * s.in_h * s.in_w * s.pixel + group * s.depth;
-    const int64_t n = s.kept_columns(b.columns), step = s.column_step(), image_step = s.one_column() ? s.stride_w : 1;
-    const int64_t first = b.column * s.stride_w - s.pad_left, lines = s.kept_lines(b.lines);
-    const int64_t values = s.depth < kChunk ? s.depth : kChunk;
+    const int64_t n = s.kept_columns(b.columns), step = s.column_step(), image_step = s.one_column() ? s.stride_w : step;
+    const int64_t lines = s.kept_lines(b.lines), values = s.depth < kChunk ? s.depth : kChunk;
     const __m128i zero_point = _mm_set1_epi8(static_cast<char>(s.input_zero_point + 128));
     for (int64_t i = 0; i < lines; ++i) {
         const int64_t ih = (s.lines_shared() ? b.line * s.stride_h + i
                                              : (b.line + i / s.kernel_h) * s.stride_h + i % s.kernel_h * s.dilation_h) - s.pad_top;
-        const bool inside = ih >= 0 && ih < s.in_h;
-        for (int64_t rest = 0; rest < step; ++rest) {
+        for (int64_t rest = 0; rest < step && rest < n; ++rest) {
+            // Columns rest, rest + step, …: of them [left, right) lie in the image.
+            const int64_t count = (n - rest + step - 1) / step, first = b.column * s.stride_w - s.pad_left + rest;
+            int64_t left = between(first < 0 ? (-first + image_step - 1) / image_step : 0, 0, count);
+            int64_t right = between(first < s.in_w ? (s.in_w - first + image_step - 1) / image_step : 0, left, count);
+            if (ih < 0 || ih >= s.in_h) left = right = count;
             uint8_t *to = kept + i * layout.line + rest * layout.columns * kChunk;
-            for (int64_t j = rest; j < n; j += step, to += kChunk) {
-                const int64_t iw = first + j * image_step;
-                if (inside && iw >= 0 && iw < s.in_w) {
-                    const int8_t *from = image + (ih * s.in_w + iw) * s.pixel;
-                    for (int64_t piece = 0; piece < layout.pieces; ++piece) lift(from + piece_start(s, piece), values, to + piece * layout.piece);
-                } else {
-                    for (int64_t piece = 0; piece < layout.pieces; ++piece)
-                        _mm_store_si128(reinterpret_cast<__m128i *>(to + piece * layout.piece), zero_point);
-                }
+            const int8_t *from = image + (ih * s.in_w + first + left * image_step) * s.pixel;
+            for (int64_t piece = 0; piece < layout.pieces; ++piece, to += layout.piece) {
+                fill(zero_point, left, to);
+                lift(from + piece_start(s, piece), image_step * s.pixel, values, right - left, to + left * kChunk);
+                fill(zero_point, count - right, to + right * kChunk);
             }
         }
     }
