@@ -19,7 +19,7 @@ const std::vector<PeakRecord> &peak_records() {
         {Isa::neondot, "sdot: 16 products of int8, added to int32", 16 * 12, zp_peak_neondot},
 #endif
 #if defined(ZP_PEAK_X86)
-        {Isa::avx2, "vpmaddwd and vpaddd on 256 bits: 16 products of int16, added to int32", 16 * 8, zp_peak_avx2},
+        {Isa::avx2, "four vpmaddubsw on 256 bits, added in int16, then in int32: 128 products of int8", 128 * 8, zp_peak_avx2},
         {Isa::avxvnni, "vpdpbusd on 256 bits: 32 products of int8, added to int32", 32 * 12, zp_peak_avxvnni},
         {Isa::avx512vnni, "vpdpbusd on 512 bits: 64 products of int8, added to int32", 64 * 12, zp_peak_avx512vnni},
 #endif
