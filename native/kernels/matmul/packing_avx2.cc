@@ -12,7 +12,7 @@ namespace {
 constexpr MatmulLayout kBytes = kAvx2BytesLayout;
 
 // Cycles of a chunk for a tile of 8 by 8, measured on Zen 3; of bringing it into its order; and of as many int16 products.
-constexpr int64_t kCost[kChunkKinds] = {27, 29, 32, 36}, kOrderCost = 3, kWordsCost = 42;
+constexpr int64_t kCost[kChunkKinds] = {28, 30, 33, 35}, kOrderCost = 3, kWordsCost = 42;
 
 // Tests of a search for a chunk's order, at most: beyond, a better order costs more time than it ever gives back.
 constexpr int kEffort = 300;
