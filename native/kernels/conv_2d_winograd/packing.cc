@@ -1,4 +1,4 @@
-// Which convolutions take Winograd's way, and their transformed weights. Runs once, on any CPU.
+// Which convolutions take Winograd's way and in which form, and their transformed weights. Runs once, on any CPU.
 #include <string.h>
 
 #include "winograd.h"
@@ -6,105 +6,187 @@
 namespace zp {
 namespace {
 
+constexpr MatmulLayout kLayout = WinogradShape::kLayout;
+
 const zp_conv_2d_params &conv_2d(const void *params) { return *static_cast<const zp_conv_2d_params *>(params); }
 
 int64_t size_of(int32_t v) { return v < 0 ? -static_cast<int64_t>(v) : v; }
 
-// |sum + bias| < 2^29 for every input and every channel (winograd.h).
-bool winograd_fits(const zp_conv_2d_params &p, const int8_t *weights, const int32_t *bias) {
+int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+// Sum of |w - Zw| of one channel; at most 9 * 2^14 * 255 (`accepts`).
+int32_t sizes_of(const int8_t *w, int64_t n, int32_t zero_point) {
+    int32_t sizes = 0;
+    for (int64_t i = 0; i < n; ++i) {
+        const int32_t v = w[i] - zero_point;
+        sizes += v < 0 ? -v : v;
+    }
+    return sizes;
+}
+
+// The bounds of winograd.h, for every input and every channel.
+bool winograd_fits(const zp_conv_2d_params &p, WinogradForm form, const int8_t *weights, const int32_t *bias) {
     const int64_t below = size_of(-128 - p.input_zero_point), above = size_of(127 - p.input_zero_point);
-    const int64_t reach = below > above ? below : above, k = int64_t{9} * p.in_c;
+    const int64_t reach = larger(below, above), k = int64_t{9} * p.in_c;
     for (int64_t channel = 0; channel < p.out_c; ++channel, weights += k) {
-        int64_t sizes = 0;
-        for (int64_t i = 0; i < k; ++i) sizes += size_of(weights[i] - p.weight_zero_point);
-        if (sizes * reach + (bias ? size_of(bias[channel]) : 0) >= int64_t{1} << 29) return false;
+        const int64_t sizes = sizes_of(weights, k, p.weight_zero_point);
+        if (form == kWinograd4 ? 255 * sizes >= int64_t{1} << 26
+                               : sizes * reach + (bias ? size_of(bias[channel]) : 0) >= int64_t{1} << 29) return false;
     }
     return true;
 }
 
-// The doubled filter step: three values `step` apart to four.
-template <class T>
-void filter_step(const T *g, int64_t step, int16_t *u, int64_t u_step) {
-    const int32_t a = g[0], b = g[step], c = g[2 * step];
-    u[0] = static_cast<int16_t>(2 * a);
-    u[u_step] = static_cast<int16_t>(a + b + c);
-    u[2 * u_step] = static_cast<int16_t>(a - b + c);
-    u[3 * u_step] = static_cast<int16_t>(2 * c);
-}
+// Filters are transformed for some input channels at a time, in loops that compilers vectorise.
+constexpr int64_t kChunk = 16;
+using Values = int16_t[kChunk];
 
-// One filter of one input channel; its taps are `step` bytes apart.
-void transform_filter(const int8_t *w, int64_t step, int32_t zero_point, int16_t (&u)[16]) {
-    int16_t centred[9], columns[12];  // [3][3]; [4 lines][3]
-    for (int64_t i = 0; i < 9; ++i) centred[i] = static_cast<int16_t>(w[i * step] - zero_point);
-    for (int64_t i = 0; i < 3; ++i) filter_step(centred + i, 3, columns + i, 3);
-    for (int64_t i = 0; i < 4; ++i) filter_step(columns + 3 * i, 1, u + 4 * i, 1);
-}
-
-void pack_panel(const zp_conv_2d_params &p, const WinogradShape &s, const int8_t *weights, int64_t first, int64_t width, uint8_t *to) {
-    constexpr MatmulLayout l = WinogradShape::kLayout;
-    const bool narrow = width <= l.lanes;
-    const int64_t lanes = narrow ? l.lanes : l.panel();
-    for (int64_t pair = 0; pair < s.pairs(); ++pair) {
-        int16_t line[16][2 * l.panel()] = {};  // one pair of input channels: [position][lane][2]
-        for (int64_t c = 0; c < width; ++c)
-            for (int64_t i = 0; i < 2 && 2 * pair + i < s.in_c; ++i) {
-                int16_t u[16];
-                transform_filter(weights + (first + c) * 9 * s.in_c + 2 * pair + i, s.in_c, p.weight_zero_point, u);
-                for (int64_t position = 0; position < 16; ++position) line[position][2 * panel_lane(c, narrow, l.lanes) + i] = u[position];
-            }
-        for (int64_t position = 0; position < 16; ++position)
-            memcpy(to + (position * s.pairs() + pair) * lanes * 4, line[position], static_cast<size_t>(lanes * 4));
+// One line of G g: G's rows of winograd.h.
+template <unsigned OUT>
+void filter_step(const Values &a, const Values &b, const Values &c, Values *u, int64_t step) {
+    for (int64_t k = 0; k < kChunk; ++k) {
+        const auto ends = static_cast<int16_t>(a[k] + c[k]), mid = b[k];
+        if constexpr (OUT == 2) {
+            u[0][k] = static_cast<int16_t>(2 * a[k]);
+            u[step][k] = static_cast<int16_t>(ends + mid);
+            u[2 * step][k] = static_cast<int16_t>(ends - mid);
+            u[3 * step][k] = static_cast<int16_t>(2 * c[k]);
+        } else {
+            const auto wide = static_cast<int16_t>(a[k] + 4 * c[k]), twice = static_cast<int16_t>(2 * mid);
+            u[0][k] = static_cast<int16_t>(6 * a[k]);
+            u[step][k] = static_cast<int16_t>(-ends - mid);
+            u[2 * step][k] = static_cast<int16_t>(mid - ends);
+            u[3 * step][k] = static_cast<int16_t>(wide + twice);
+            u[4 * step][k] = static_cast<int16_t>(wide - twice);
+            u[5 * step][k] = static_cast<int16_t>(6 * c[k]);
+        }
     }
 }
 
-int64_t packed_bytes(const zp_conv_2d_params &p) {
-    const WinogradShape s = winograd_shape(p);
-    const MatmulShape direct = matmul_shape(p);
-    const int64_t ours = s.panels() * s.panel_bytes(), theirs = matmul_packed_bytes(direct, Avx2Forms());
-    return kWinogradHeaderBytes + (ours > theirs ? ours : theirs);
+// The filters of one output channel for `n` input channels, others 0; taps are `step` bytes apart. u: [positions].
+template <unsigned OUT>
+void transform_filters(const int8_t *w, int64_t step, int32_t zero_point, int64_t n, Values *u) {
+    constexpr unsigned in = OUT + 2;
+    Values taps[9] = {}, columns[in * 3];  // [3][3]; [in][3]
+    for (int64_t tap = 0; tap < 9; ++tap)
+        for (int64_t k = 0; k < n; ++k) taps[tap][k] = static_cast<int16_t>(w[tap * step + k] - zero_point);
+    for (int64_t i = 0; i < 3; ++i) filter_step<OUT>(taps[i], taps[3 + i], taps[6 + i], columns + i, 3);
+    for (int64_t i = 0; i < in; ++i) filter_step<OUT>(columns[3 * i], columns[3 * i + 1], columns[3 * i + 2], u + in * i, 1);
+}
+
+// Weights of the panel of `width` channels from `weights` on.
+template <unsigned OUT>
+void pack_panel(const WinogradShape &s, const int8_t *weights, int32_t zero_point, int64_t width, uint8_t *to) {
+    constexpr unsigned positions = (OUT + 2) * (OUT + 2);
+    constexpr int64_t panel = kLayout.panel(), most_pairs = kChunk / 2;
+    const bool narrow = width <= kLayout.lanes;
+    const int64_t lanes = narrow ? kLayout.lanes : panel;
+    Values u[panel][positions];
+    for (int64_t first = 0; first < s.in_c; first += kChunk) {
+        const int64_t n = s.in_c - first < kChunk ? s.in_c - first : kChunk;
+        for (int64_t c = 0; c < width; ++c) transform_filters<OUT>(weights + c * 9 * s.in_c + first, s.in_c, zero_point, n, u[c]);
+        for (int64_t position = 0; position < positions; ++position)
+            for (int64_t pair = 0; pair < most_pairs && 2 * pair < n; ++pair) {
+                int16_t line[panel][2] = {};
+                for (int64_t c = 0; c < width; ++c) memcpy(line[panel_lane(c, narrow, kLayout.lanes)], u[c][position] + 2 * pair, 4);
+                memcpy(to + (position * s.pairs() + first / 2 + pair) * lanes * 4, line, static_cast<size_t>(lanes * 4));
+            }
+    }
+}
+
+void put(uint8_t *row, int64_t lane, uint32_t value) { memcpy(row + 4 * lane, &value, 4); }
+
+// 36 c and bias - c of winograd.h.
+void pack_offsets(const zp_conv_2d_params &p, const int8_t *weights, const int32_t *bias, int64_t width, uint8_t *to) {
+    const int64_t k = int64_t{9} * p.in_c;
+    for (int64_t channel = 0; channel < width; ++channel, weights += k) {
+        int64_t low = 0;
+        for (int64_t i = 0; i < k; ++i) {
+            const int32_t v = weights[i] - p.weight_zero_point;
+            low += v * (v < 0 ? 127 - p.input_zero_point : -128 - p.input_zero_point);
+        }
+        const auto c = static_cast<uint32_t>(-(int64_t{1} << 25) - low);
+        const int64_t lane = panel_lane(channel, width <= kLayout.lanes, kLayout.lanes);
+        put(to, lane, 36 * c);
+        put(to + 4 * kLayout.panel(), lane, (bias ? static_cast<uint32_t>(bias[channel]) : 0u) - c);
+    }
+}
+
+int64_t packed_bytes(const zp_conv_2d_params &p, WinogradForm form) {
+    const WinogradShape s = winograd_shape(p, form);
+    return s.panels() * s.panel_bytes();
+}
+
+bool accepts_form(const zp_conv_2d_params &p, WinogradForm form) {
+    const WinogradShape s = winograd_shape(p, form);
+    return s.units() <= INT32_MAX && s.in_c <= 1 << 14;
 }
 
 }  // namespace
+
+WinogradForm winograd_choice(const zp_conv_2d_params &p) {
+    (void)p;
+    return kWinograd4;
+}
+
+bool winograd_pack_as(const zp_conv_2d_params &p, WinogradForm form, const void *const *inputs, void *packed) {
+    const auto *weights = static_cast<const int8_t *>(inputs[1]);
+    const auto *bias = static_cast<const int32_t *>(inputs[2]);
+    auto *to = static_cast<uint8_t *>(packed) + kWinogradHeaderBytes;
+    if (form != kDirect && !winograd_fits(p, form, weights, bias)) return false;
+    const WinogradHeader header = {form};
+    memset(packed, 0, static_cast<size_t>(kWinogradHeaderBytes));
+    memcpy(packed, &header, sizeof header);
+    const MatmulShape direct = matmul_shape(p);
+    if (form == kDirect) {
+        matmul_pack(direct, Avx2Forms(), inputs, to);
+        return true;
+    }
+    const WinogradShape s = winograd_shape(p, form);
+    constexpr int64_t panel = kLayout.panel();
+    for (int64_t first = 0; first < s.out_c; first += panel, to += s.panel_bytes()) {
+        const int64_t width = s.out_c - first < panel ? s.out_c - first : panel;
+        const int8_t *from = weights + first * 9 * s.in_c;
+        uint8_t *table = to + s.weight_bytes();
+        (form == kWinograd4 ? pack_panel<4> : pack_panel<2>)(s, from, p.weight_zero_point, width, to);
+        memset(table, 0, static_cast<size_t>(s.panel_bytes() - s.weight_bytes()));
+        matmul_pack_table(direct, kLayout, first, width, inputs, table);
+        if (form == kWinograd4) pack_offsets(p, from, bias ? bias + first : nullptr, width, table + s.table_bytes());
+    }
+    return true;
+}
 
 bool zp_conv_2d_winograd_accepts(const void *params) {
     const zp_conv_2d_params &p = conv_2d(params);
     if (p.kernel_h != 3 || p.kernel_w != 3 || p.stride_h != 1 || p.stride_w != 1 || p.dilation_h != 1 || p.dilation_w != 1) return false;
     if (p.groups != 1 || p.in_c < 16 || p.out_c < 16 || p.out_h < 4 || p.out_w < 4) return false;
-    const WinogradShape s = winograd_shape(p);
+    const WinogradShape s = winograd_shape(p, kWinograd2);
     // The transforms cost about as much as the saved products of 16 channels where more than a fifth of the tiles lies outside (5x5, 7x7).
     if (p.in_c < 32 && 16 * s.tiles > 5 * p.batch * int64_t{p.out_h} * p.out_w) return false;
-    return matmul_accepts(matmul_shape(p), kAvx2Layout) && s.blocks() * s.panels() <= INT32_MAX && s.in_c <= 1 << 14;
+    return matmul_accepts(matmul_shape(p), kLayout) && accepts_form(p, kWinograd2) && accepts_form(p, kWinograd4);
 }
 
-size_t zp_conv_2d_winograd_packed_bytes(const void *params) { return static_cast<size_t>(packed_bytes(conv_2d(params))); }
+// Room for every form that the weights may ask for.
+size_t zp_conv_2d_winograd_packed_bytes(const void *params) {
+    const zp_conv_2d_params &p = conv_2d(params);
+    const int64_t direct = matmul_packed_bytes(matmul_shape(p), Avx2Forms());
+    return static_cast<size_t>(kWinogradHeaderBytes + larger(direct, larger(packed_bytes(p, kWinograd2), packed_bytes(p, winograd_choice(p)))));
+}
 
 void zp_conv_2d_winograd_pack(const void *params, const void *const *inputs, void *packed) {
     const zp_conv_2d_params &p = conv_2d(params);
-    const auto *weights = static_cast<const int8_t *>(inputs[1]);
-    auto *to = static_cast<uint8_t *>(packed);
-    memset(to, 0, static_cast<size_t>(packed_bytes(p)));
-    const WinogradHeader header = {winograd_fits(p, weights, static_cast<const int32_t *>(inputs[2])) ? 0 : 1};
-    memcpy(to, &header, sizeof header);
-    to += kWinogradHeaderBytes;
-    const MatmulShape direct = matmul_shape(p);
-    if (header.direct) return matmul_pack(direct, Avx2Forms(), inputs, to);
-    const WinogradShape s = winograd_shape(p);
-    constexpr int64_t panel = WinogradShape::kLayout.panel();
-    for (int64_t first = 0; first < s.out_c; first += panel, to += s.panel_bytes()) {
-        const int64_t width = s.out_c - first < panel ? s.out_c - first : panel;
-        pack_panel(p, s, weights, first, width, to);
-        matmul_pack_table(direct, kAvx2Layout, first, width, inputs, to + s.weight_bytes());
-    }
+    if (winograd_pack_as(p, winograd_choice(p), inputs, packed) || winograd_pack_as(p, kWinograd2, inputs, packed)) return;
+    winograd_pack_as(p, kDirect, inputs, packed);
 }
 
 size_t zp_conv_2d_winograd_scratch_bytes(const void *params) {
-    const int64_t ours = winograd_shape(conv_2d(params)).scratch_bytes(), theirs = matmul_shape(conv_2d(params)).scratch_bytes(kAvx2Layout);
-    return static_cast<size_t>(ours > theirs ? ours : theirs);
+    const zp_conv_2d_params &p = conv_2d(params);
+    const int64_t ours = winograd_shape(p, winograd_choice(p)).scratch_bytes();
+    return static_cast<size_t>(larger(matmul_shape(p).scratch_bytes(kLayout), larger(winograd_shape(p, kWinograd2).scratch_bytes(), ours)));
 }
 
 int64_t zp_conv_2d_winograd_units(const void *params) {
-    const WinogradShape s = winograd_shape(conv_2d(params));
-    return s.blocks() * s.panels();
+    const zp_conv_2d_params &p = conv_2d(params);
+    return winograd_shape(p, winograd_choice(p)).units();
 }
 
 }  // namespace zp

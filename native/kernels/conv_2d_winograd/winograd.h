@@ -1,30 +1,49 @@
-// 3x3 convolutions of stride 1 in exact integers by Winograd's F(2x2, 3x3): 16 products instead of 36 for every 2x2 outputs, channel
-// and input channel. For instruction sets whose multiplier takes int16 (AVX2 without VNNI).
+// 3x3 convolutions of stride 1 in exact integers by Winograd's minimal filtering: F(4x4, 3x3) takes 36 products instead of 144 for
+// every 4x4 outputs, channel and input channel, F(2x2, 3x3) 16 instead of 36 for every 2x2 outputs. For instruction sets whose
+// multiplier takes int16 (AVX2 without VNNI). The algorithm: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks",
+// CVPR 2016. There it works in floating point; what follows is how it is kept in integers, and why nothing is lost.
 //
-// The transform. In one dimension, two outputs of a filter g of three taps over four values d are
-//     y0 = d0 g0 + d1 g1 + d2 g2,    y1 = d1 g0 + d2 g1 + d3 g2,
-// and with m0 = (d0 - d2) g0, m1 = (d1 + d2)(g0 + g1 + g2) / 2, m2 = (d2 - d1)(g0 - g1 + g2) / 2, m3 = (d1 - d3) g2
-// they are y0 = m0 + m1 + m2 and y1 = m1 - m2 - m3 (multiply out). Doubled filters, that is (2 g0, g0 + g1 + g2, g0 - g1 + g2, 2 g2),
-// are integers and give twice the outputs. In two dimensions the step is applied to lines and then to columns: with V the
-// transformed 4x4 values ("B^T d B") and U the transformed filter, every one of 16 positions has its own matrix product over input
-// channels, m[position] = sum over c of V[position, c] U[position, c], and the same additions as above, over columns and then over
-// lines of m, give four times the outputs.
+// The transform. In one dimension n outputs of a filter g of three taps over n + 2 values d are y = A^T [(G g) . (B^T d)], with "." by
+// element. In two dimensions the steps are applied to lines and then to columns: with V = B^T d B, U = G g G^T, every one of (n + 2)^2
+// positions has its own matrix product over input channels, m[position] = sum over c of V[position, c] U[position, c], and
+// the outputs are A^T m A. All fractions are moved out of G and A, which makes the sums multiples of the outputs:
 //
-// Why it is exact. With d = x - Zx, |d| <= 255: |V| <= 4 * 255 = 1020. With g = w - Zw, |g| <= 255: |U| <= 9 * 255 = 2295. Both fit
-// int16, two products fit int32, and all sums are taken modulo 2^32, where subtraction undoes addition whatever wrapped around in
-// between. So the last step has exactly 4 (sum + bias) modulo 2^32, and an arithmetic shift by 2 gives sum + bias wherever
-// |sum + bias| < 2^29. Weights and bias say at planning time whether that holds for every input (`winograd_fits`): sums of
-// |w - Zw| times the largest |x - Zx|. Where it does not (a bias of 2^29, or nine times 917 channels of extreme weights), the packed
-// operand holds the direct kernel's panels and the direct kernel runs; the first word of the packed operand tells which.
+//   n = 2, points 0, 1, -1, infinity                n = 4, points 0, 1, -1, 2, -2, infinity
+//   G   2  0  0      B^T  1  0 -1  0                G   6  0  0      B^T  4  0 -5  0  1  0
+//       1  1  1           0  1  1  0                   -1 -1 -1           0 -4 -4  1  1  0
+//       1 -1  1           0 -1  1  0                   -1  1 -1           0  4 -4 -1  1  0
+//       0  0  2           0  1  0 -1                    1  2  4           0 -2 -1  2  1  0
+//   A^T 1  1  1  0   = 2 y0                             1 -2  4           0  2 -1 -2  1  0
+//       0  1 -1 -1   = 2 y1                             0  0  6           0  4  0 -5  0  1
+//                                                   A^T 1  4  4  1  1  0  = 24 y0
+//                                                       0  2 -2  1 -1  0  = 12 y1
+//                                                       0  1  1  1  1  0  =  6 y2
+//                                                       0  1 -1  2 -2  1  =  6 y3
+// (Multiply out: test_winograd.cc does.) A line of A^T needs no factor that its four outputs do not have in common, so that
+// output (i, j) of n = 4 comes out f_i f_j times too large, f = 24, 12, 6, 6: nine times a power of two between 2^2 and 2^6.
 //
-// Two additions cost nothing. B^T has rows (1 0 -1 0), (0 1 1 0), (0 -1 1 0), (0 1 0 -1): the zero point of x cancels but in the
-// position (1, 1), where 4 Zx is taken off; and m of that same position enters all four outputs with +1, so that its
-// accumulators start with 4 times the bias.
+// Why it is exact. With d = x - Zx, |d| <= 255, and sums of sizes along a line of B^T of 2 and 10: |V| <= 4 * 255 and 100 * 255. With
+// g = w - Zw, |g| <= 255, and lines of G of at most 3 and 7: |U| <= 9 * 255 and 49 * 255. All fit int16, two products fit int32, and
+// all sums are taken modulo 2^32, where subtraction undoes addition whatever wrapped around in between.
+//   n = 2: the last step has exactly 4 (sum + bias) modulo 2^32, and an arithmetic shift by 2 gives sum + bias wherever
+// |sum + bias| < 2^29. Sums of |w - Zw| times the largest |x - Zx| say at packing time whether that holds for every input.
+//   n = 4: nine has an inverse modulo 2^32. Multiplied by it, the last step has 2^s (sum + c), s <= 6, for any c of our choice, that is
+// sum + c modulo 2^26 at least, and an arithmetic shift by s gives sum + c wherever that lies in [-2^25, 2^25). The sums of a channel
+// lie between low = sum over w of min(w' a, w' b) and high = sum of max(w' a, w' b), with w' = w - Zw, a = -128 - Zx, b = 127 - Zx; so
+// c = -2^25 - low will do wherever high - low = 255 sum |w'| < 2^26, and bias - c is added afterwards, modulo 2^32 as in
+// the portable kernel: the bias may have any value.
+// A layer for whose channels this cannot be shown takes n = 2 or the direct kernel: the first word of the packed operand tells which.
 //
-// Loops. The 2x2 tiles of all images are one row of tiles, cut into blocks; a block's V is computed once into scratch, small enough
-// for the second cache, and multiplied by one panel of 16 channels after the other. A unit is one panel of one block.
-//   packed    64 bytes (WinogradHeader), then panels: [16 positions][in_c / 2][lanes][2] int16, table, flags (matmul.h)
-//   scratch   a pixel of padding, V [16][tiles][in_c] int16, m [16][tiles][16] int32
+// Two additions cost nothing. Every line of B^T but that of point 1 adds up to zero (2 and -6 there), so that the zero point of x cancels
+// but in position (1, 1), where 4 or 36 times Zx is taken off. And the column of A^T of the same point is in the proportion
+// of the factors (1, 1 to 2, 2; 4, 2, 1, 1 to f), so that accumulators of position (1, 1) that start with 4 b or 36 c add b or c to
+// every output.
+//
+// Loops. The tiles of n x n outputs of all images are one row of tiles, cut into blocks; a block's V is computed once into scratch,
+// small enough for the second cache, and multiplied by one panel of 16 channels after the other. A unit is one panel of one block.
+//   packed    64 bytes (WinogradHeader), then panels: [positions][in_c / 2][lanes][2] int16, table, flags (matmul.h), offsets
+//   offsets   36 c, then bias - c; int32, a lane a channel (n = 4)
+//   scratch   a pixel of padding, V [positions][tiles][in_c] int16, m [positions][tiles][16] int32
 #ifndef ZP_KERNELS_CONV_2D_WINOGRAD_WINOGRAD_H
 #define ZP_KERNELS_CONV_2D_WINOGRAD_WINOGRAD_H
 
@@ -32,48 +51,59 @@
 
 namespace zp {
 
+// Outputs of a tile along a line; 0 is the direct kernel.
+enum WinogradForm : int32_t { kDirect = 0, kWinograd2 = 2, kWinograd4 = 4 };
+
 struct WinogradHeader {
-    int32_t direct;  // 1: what follows is the direct kernel's operand
+    int32_t form;  // what follows is its operand
 };
 constexpr int64_t kWinogradHeaderBytes = 64;
 
 struct WinogradShape {
-    int64_t in_c, out_c, tile_lines, tile_columns, tiles;  // tiles: of all images
-    int64_t block_tiles;                                   // tiles of a block; the last one may have fewer
+    int64_t in_c, out_c, outputs, tile_lines, tile_columns, tiles;  // tiles: of all images
+    int64_t block_tiles;                                            // tiles of a block; the last one may have fewer
 
     static constexpr MatmulLayout kLayout = kAvx2Layout;
-    static constexpr int64_t kPositions = 16;
 
+    int64_t positions() const { return (outputs + 2) * (outputs + 2); }
     int64_t pairs() const { return (in_c + 1) / 2; }
     int64_t panels() const { return (out_c + kLayout.panel() - 1) / kLayout.panel(); }
-    int64_t weight_bytes() const { return kPositions * pairs() * kLayout.panel() * 4; }
-    int64_t panel_bytes() const { return weight_bytes() + 6 * 4 * kLayout.panel() + 64; }
+    int64_t weight_bytes() const { return positions() * pairs() * kLayout.panel() * 4; }
+    int64_t table_bytes() const { return 6 * 4 * kLayout.panel() + 64; }
+    int64_t panel_bytes() const { return weight_bytes() + table_bytes() + (outputs == kWinograd4 ? 2 * 4 * kLayout.panel() : 0); }
 
     int64_t blocks() const { return (tiles + block_tiles - 1) / block_tiles; }
+    int64_t units() const { return blocks() * panels(); }
 
-    // Pitches that are an odd number of cache lines: 16 positions a power of two apart would fall into one set of the first cache.
+    // Pitches that are an odd number of cache lines: positions a power of two apart would fall into one set of the first cache.
     static constexpr int64_t odd_lines(int64_t bytes) { return (bytes + 63) / 64 / 2 * 128 + 64; }
     int64_t padding_bytes() const { return (in_c + 63) / 64 * 64; }
     int64_t tile_pitch() const { return pairs() * 4; }
     int64_t value_pitch() const { return odd_lines(block_tiles * tile_pitch()); }
     int64_t product_pitch() const { return odd_lines(block_tiles * 64); }
-    int64_t scratch_bytes() const { return padding_bytes() + kPositions * (value_pitch() + product_pitch()); }
+    int64_t scratch_bytes() const { return padding_bytes() + positions() * (value_pitch() + product_pitch()); }
 };
 
-inline WinogradShape winograd_shape(const zp_conv_2d_params &p) {
+inline WinogradShape winograd_shape(const zp_conv_2d_params &p, WinogradForm form) {
     WinogradShape s;
     s.in_c = p.in_c;
     s.out_c = p.out_c;
-    s.tile_lines = (p.out_h + 1) / 2;
-    s.tile_columns = (p.out_w + 1) / 2;
+    s.outputs = form;
+    s.tile_lines = (p.out_h + form - 1) / form;
+    s.tile_columns = (p.out_w + form - 1) / form;
     s.tiles = p.batch * s.tile_lines * s.tile_columns;
-    // V in about 256 KB, m in 48 KB; equal blocks of whole groups of rows of the product.
-    const int64_t rows = WinogradShape::kLayout.tile_rows, fit = 9216 / s.in_c;
+    // V in about 288 KB; equal blocks of whole groups of rows of the product.
+    const int64_t rows = WinogradShape::kLayout.tile_rows, fit = 147456 / s.positions() / s.in_c;
     const int64_t most = fit < 2 * rows ? 2 * rows : fit > 8 * rows ? 8 * rows : fit / rows * rows;
     const int64_t count = (s.tiles + most - 1) / most;
     s.block_tiles = ((s.tiles + count - 1) / count + rows - 1) / rows * rows;
     return s;
 }
+
+// The form that costs least by its shape, were its weights within the bounds.
+WinogradForm winograd_choice(const zp_conv_2d_params &p);
+// Packs for one form, or returns false where the weights are beyond its bounds; `packed` is not written then.
+bool winograd_pack_as(const zp_conv_2d_params &p, WinogradForm form, const void *const *inputs, void *packed);
 
 bool zp_conv_2d_winograd_accepts(const void *params);
 size_t zp_conv_2d_winograd_packed_bytes(const void *params);
