@@ -8,6 +8,9 @@ namespace {
 
 constexpr MatmulLayout kLayout = WinogradShape::kLayout;
 
+// Bytes by which weights are fetched ahead: each is used once for every block, from wherever a network of many MB has left it.
+constexpr int64_t kAhead = 4096;
+
 // What a call works on.
 struct Work {
     const zp_conv_2d_params &p;
@@ -36,7 +39,7 @@ Place place_of(const WinogradShape &s, int64_t tile) {
 
 // V of one tile, whose pixels lie at `pixels`; positions are `pitch` bytes apart.
 template <unsigned OUT>
-void transform_values(const int8_t *const *pixels, int64_t channels, int32_t zero_point, uint8_t *to, int64_t pitch) {
+__attribute__((noinline)) void transform_values(const int8_t *const *pixels, int64_t channels, int32_t zero_point, uint8_t *to, int64_t pitch) {
     constexpr unsigned in = OUT + 2;
     const __m256i zero_points = _mm256_set1_epi16(static_cast<int16_t>(Winograd<OUT>::kPointOne * zero_point));
     for (int64_t c = 0; c < channels; c += 16) {
@@ -62,18 +65,21 @@ void transform_block(const Work &work, int64_t first, int64_t tiles) {
     constexpr int64_t in = OUT + 2;
     const auto &p = work.p;
     const WinogradShape &s = work.s;
-    const int64_t value_pitch = s.value_pitch();
+    const int64_t value_pitch = s.value_pitch(), line_bytes = int64_t{p.in_w} * p.in_c;
     Place at = place_of(s, first);
     for (int64_t t = 0; t < tiles; ++t, at.next(s)) {
-        const int8_t *image = work.x + at.image * p.in_h * p.in_w * p.in_c;
+        const int64_t h = OUT * at.line - p.pad_top, w = OUT * at.column - p.pad_left;
+        const int8_t *corner = work.x + ((at.image * p.in_h + h) * p.in_w + w) * p.in_c;  // (not dereferenced where it is outside)
         const int8_t *pixels[(OUT + 2) * (OUT + 2)];
-        for (int64_t i = 0; i < in; ++i) {
-            const int64_t h = OUT * at.line - p.pad_top + i;
-            for (int64_t j = 0; j < in; ++j) {
-                const int64_t w = OUT * at.column - p.pad_left + j;
-                const bool inside = h >= 0 && h < p.in_h && w >= 0 && w < p.in_w;
-                pixels[in * i + j] = inside ? image + (h * p.in_w + w) * p.in_c : reinterpret_cast<const int8_t *>(work.padding);
-            }
+        if (h >= 0 && h + in <= p.in_h && w >= 0 && w + in <= p.in_w) {
+            for (int64_t i = 0; i < in; ++i)
+                for (int64_t j = 0; j < in; ++j) pixels[in * i + j] = corner + i * line_bytes + j * p.in_c;
+        } else {
+            for (int64_t i = 0; i < in; ++i)
+                for (int64_t j = 0; j < in; ++j) {
+                    const bool inside = h + i >= 0 && h + i < p.in_h && w + j >= 0 && w + j < p.in_w;
+                    pixels[in * i + j] = inside ? corner + i * line_bytes + j * p.in_c : reinterpret_cast<const int8_t *>(work.padding);
+                }
         }
         transform_values<OUT>(pixels, s.in_c, p.input_zero_point, work.values + t * s.tile_pitch(), value_pitch);
     }
@@ -89,7 +95,10 @@ void multiply(const uint8_t *values, int64_t pitch, const uint8_t *w, int64_t pa
     });
     const uint8_t *rows[ROWS];
     repeat<ROWS>([&](auto r) ZP_INLINE { rows[r] = values + static_cast<int64_t>(r) * pitch; });
-    for (int64_t at = 0; at < 4 * pairs; at += 4, w += 32 * VECTORS) add_pairs(sums, rows, at, w);
+    for (int64_t at = 0; at < 4 * pairs; at += 4, w += 32 * VECTORS) {
+        _mm_prefetch(w + kAhead, _MM_HINT_T0);
+        add_pairs(sums, rows, at, w);
+    }
     repeat<ROWS>([&](auto r) ZP_INLINE { repeat<VECTORS>([&](auto v) ZP_INLINE { store(to + 64 * r + 32 * v, sums.of[r][v]); }); });
 }
 
@@ -132,7 +141,7 @@ __attribute__((noinline)) void finish_some(const Sums<OUT, VECTORS> &sums, int64
 
 // The outputs of a tile from its m, and those of them that exist written; `t` holds the table, `t.out` the first one's place.
 template <unsigned OUT, unsigned VECTORS>
-void finish_tile(const uint8_t *products, int64_t pitch, const uint8_t *offsets, int64_t lines, int64_t columns, int64_t line_bytes, Tile &t) {
+__attribute__((noinline)) void finish_tile(const uint8_t *products, int64_t pitch, const uint8_t *offsets, int64_t lines, int64_t columns, int64_t line_bytes, Tile &t) {
     constexpr unsigned in = OUT + 2;
     Sums<OUT, VECTORS> sums[OUT];  // [line].of[column][vector]
     repeat<VECTORS>([&](auto v) ZP_INLINE {

@@ -1,4 +1,5 @@
 // Which convolutions take Winograd's way and in which form, and their transformed weights. Runs once, on any CPU.
+#include <emmintrin.h>
 #include <string.h>
 
 #include "winograd.h"
@@ -66,30 +67,51 @@ void filter_step(const Values &a, const Values &b, const Values &c, Values *u, i
 template <unsigned OUT>
 void transform_filters(const int8_t *w, int64_t step, int32_t zero_point, int64_t n, Values *u) {
     constexpr unsigned in = OUT + 2;
-    Values taps[9] = {}, columns[in * 3];  // [3][3]; [in][3]
-    for (int64_t tap = 0; tap < 9; ++tap)
-        for (int64_t k = 0; k < n; ++k) taps[tap][k] = static_cast<int16_t>(w[tap * step + k] - zero_point);
+    const auto minus = static_cast<int16_t>(zero_point);
+    Values taps[9], columns[in * 3];  // [3][3]; [in][3]
+    for (int64_t tap = 0; tap < 9; ++tap) {
+        const int8_t *from = w + tap * step;
+        if (n == kChunk) {  // (a loop of its own, of constant length)
+            for (int64_t k = 0; k < kChunk; ++k) taps[tap][k] = static_cast<int16_t>(from[k] - minus);
+        } else {
+            for (int64_t k = 0; k < kChunk; ++k) taps[tap][k] = k < n ? static_cast<int16_t>(from[k] - minus) : int16_t{0};
+        }
+    }
     for (int64_t i = 0; i < 3; ++i) filter_step<OUT>(taps[i], taps[3 + i], taps[6 + i], columns + i, 3);
     for (int64_t i = 0; i < in; ++i) filter_step<OUT>(columns[3 * i], columns[3 * i + 1], columns[3 * i + 2], u + in * i, 1);
 }
 
-// Weights of the panel of `width` channels from `weights` on.
+__m128i load(const void *from) { return _mm_loadu_si128(static_cast<const __m128i *>(from)); }
+void store(uint8_t *to, __m128i v) { _mm_storeu_si128(reinterpret_cast<__m128i *>(to), v); }
+
+// Four pairs of four channels, which are `step` values apart, to four lines of lanes.
+void spread(const int16_t *u, int64_t step, int64_t lines, int64_t line_bytes, uint8_t *to) {
+    const __m128i a = load(u), b = load(u + step), c = load(u + 2 * step), d = load(u + 3 * step);
+    const __m128i ab = _mm_unpacklo_epi32(a, b), cd = _mm_unpacklo_epi32(c, d);
+    const __m128i ab_high = _mm_unpackhi_epi32(a, b), cd_high = _mm_unpackhi_epi32(c, d);
+    store(to, _mm_unpacklo_epi64(ab, cd));
+    if (lines > 1) store(to + line_bytes, _mm_unpackhi_epi64(ab, cd));
+    if (lines > 2) store(to + 2 * line_bytes, _mm_unpacklo_epi64(ab_high, cd_high));
+    if (lines > 3) store(to + 3 * line_bytes, _mm_unpackhi_epi64(ab_high, cd_high));
+}
+
+// Weights of the panel of `width` channels from `weights` on. (SSE2 is part of x86-64.)
 template <unsigned OUT>
 void pack_panel(const WinogradShape &s, const int8_t *weights, int32_t zero_point, int64_t width, uint8_t *to) {
     constexpr unsigned positions = (OUT + 2) * (OUT + 2);
-    constexpr int64_t panel = kLayout.panel(), most_pairs = kChunk / 2;
     const bool narrow = width <= kLayout.lanes;
-    const int64_t lanes = narrow ? kLayout.lanes : panel;
-    Values u[panel][positions];
+    const int64_t lanes = narrow ? kLayout.lanes : kLayout.panel(), step = int64_t{positions} * kChunk;
+    Values u[kLayout.panel()][positions] = {};
     for (int64_t first = 0; first < s.in_c; first += kChunk) {
-        const int64_t n = s.in_c - first < kChunk ? s.in_c - first : kChunk;
+        const int64_t n = s.in_c - first < kChunk ? s.in_c - first : kChunk, pairs = (n + 1) / 2;
         for (int64_t c = 0; c < width; ++c) transform_filters<OUT>(weights + c * 9 * s.in_c + first, s.in_c, zero_point, n, u[c]);
-        for (int64_t position = 0; position < positions; ++position)
-            for (int64_t pair = 0; pair < most_pairs && 2 * pair < n; ++pair) {
-                int16_t line[panel][2] = {};
-                for (int64_t c = 0; c < width; ++c) memcpy(line[panel_lane(c, narrow, kLayout.lanes)], u[c][position] + 2 * pair, 4);
-                memcpy(to + (position * s.pairs() + first / 2 + pair) * lanes * 4, line, static_cast<size_t>(lanes * 4));
-            }
+        for (int64_t position = 0; position < positions; ++position) {
+            uint8_t *lines = to + (position * s.pairs() + first / 2) * lanes * 4;
+            for (int64_t pair = 0; pair < pairs; pair += 4)
+                for (int64_t c = 0; c < lanes; c += 4)  // (four channels from a multiple of four on are neighbours among the lanes)
+                    spread(u[c][position] + 2 * pair, step, pairs - pair, lanes * 4,
+                           lines + (pair * lanes + panel_lane(c, narrow, kLayout.lanes)) * 4);
+        }
     }
 }
 
@@ -116,16 +138,41 @@ int64_t packed_bytes(const zp_conv_2d_params &p, WinogradForm form) {
     return s.panels() * s.panel_bytes();
 }
 
+// What a layer costs in each form, in hundredths of a cycle of Zen 3 where everything is in the caches (bench_winograd.cc); and what
+// fetching the weights is worth, which a layer of few positions and many channels waits for. More of them than a layer finds in the
+// caches from one run of a network to the next come from memory, and take it up.
+constexpr int64_t kPairCost = 124, kPairOfDirectCost = 100;  // two products of 16 channels for one position
+constexpr int64_t kRowCost = 500, kRowOfDirectCost = 2000;   // and to start and to finish them
+constexpr int64_t kWeightByteCost = 4, kFarWeightByteCost = 10, kNearWeights = 1 << 20;
+
+int64_t weights_cost(int64_t bytes) { return bytes * kWeightByteCost + larger(bytes - kNearWeights, 0) * kFarWeightByteCost; }
+
+int64_t cost(const zp_conv_2d_params &p, WinogradForm form) {
+    const WinogradShape s = winograd_shape(p, form == kDirect ? kWinograd2 : form);
+    if (form == kDirect) {
+        const int64_t outputs = p.batch * int64_t{p.out_h} * p.out_w;
+        return outputs * s.panels() * (9 * s.pairs() * kPairOfDirectCost + kRowOfDirectCost) + weights_cost(9 * s.in_c * s.out_c);
+    }
+    const int64_t values = form == kWinograd4 ? 19000 : 6000, finish = form == kWinograd4 ? 37000 : 10000;  // of 16 channels of a tile
+    const int64_t products = s.positions() * s.panels() * (s.pairs() * kPairCost + kRowCost);
+    return s.tiles * (products + (s.in_c + 15) / 16 * values + s.panels() * finish) + weights_cost(packed_bytes(p, form));
+}
+
 bool accepts_form(const zp_conv_2d_params &p, WinogradForm form) {
     const WinogradShape s = winograd_shape(p, form);
-    return s.units() <= INT32_MAX && s.in_c <= 1 << 14;
+    return s.units() <= INT32_MAX && s.in_c >= 16 && s.in_c <= 1 << 14;
+}
+
+// The cheaper one where `form` cannot be had.
+WinogradForm without(const zp_conv_2d_params &p, WinogradForm form) {
+    return form == kWinograd4 && cost(p, kWinograd2) < cost(p, kDirect) ? kWinograd2 : kDirect;
 }
 
 }  // namespace
 
 WinogradForm winograd_choice(const zp_conv_2d_params &p) {
-    (void)p;
-    return kWinograd4;
+    const WinogradForm other = without(p, kWinograd4);
+    return cost(p, kWinograd4) < cost(p, other) ? kWinograd4 : other;
 }
 
 bool winograd_pack_as(const zp_conv_2d_params &p, WinogradForm form, const void *const *inputs, void *packed) {
@@ -158,35 +205,36 @@ bool winograd_pack_as(const zp_conv_2d_params &p, WinogradForm form, const void 
 bool zp_conv_2d_winograd_accepts(const void *params) {
     const zp_conv_2d_params &p = conv_2d(params);
     if (p.kernel_h != 3 || p.kernel_w != 3 || p.stride_h != 1 || p.stride_w != 1 || p.dilation_h != 1 || p.dilation_w != 1) return false;
-    if (p.groups != 1 || p.in_c < 16 || p.out_c < 16 || p.out_h < 4 || p.out_w < 4) return false;
-    const WinogradShape s = winograd_shape(p, kWinograd2);
-    // The transforms cost about as much as the saved products of 16 channels where more than a fifth of the tiles lies outside (5x5, 7x7).
-    if (p.in_c < 32 && 16 * s.tiles > 5 * p.batch * int64_t{p.out_h} * p.out_w) return false;
-    return matmul_accepts(matmul_shape(p), kLayout) && accepts_form(p, kWinograd2) && accepts_form(p, kWinograd4);
+    if (p.groups != 1 || !matmul_accepts(matmul_shape(p), kLayout)) return false;
+    return accepts_form(p, kWinograd2) && accepts_form(p, kWinograd4) && winograd_choice(p) != kDirect;
+}
+
+// (Where the choice is the direct kernel, nothing but a test calls these.)
+static WinogradForm counted_form(const zp_conv_2d_params &p) {
+    return winograd_choice(p) == kWinograd4 ? kWinograd4 : kWinograd2;
 }
 
 // Room for every form that the weights may ask for.
 size_t zp_conv_2d_winograd_packed_bytes(const void *params) {
     const zp_conv_2d_params &p = conv_2d(params);
     const int64_t direct = matmul_packed_bytes(matmul_shape(p), Avx2Forms());
-    return static_cast<size_t>(kWinogradHeaderBytes + larger(direct, larger(packed_bytes(p, kWinograd2), packed_bytes(p, winograd_choice(p)))));
+    return static_cast<size_t>(kWinogradHeaderBytes + larger(direct, larger(packed_bytes(p, kWinograd2), packed_bytes(p, counted_form(p)))));
 }
 
 void zp_conv_2d_winograd_pack(const void *params, const void *const *inputs, void *packed) {
     const zp_conv_2d_params &p = conv_2d(params);
-    if (winograd_pack_as(p, winograd_choice(p), inputs, packed) || winograd_pack_as(p, kWinograd2, inputs, packed)) return;
-    winograd_pack_as(p, kDirect, inputs, packed);
+    for (WinogradForm form = winograd_choice(p); !winograd_pack_as(p, form, inputs, packed);) form = without(p, form);
 }
 
 size_t zp_conv_2d_winograd_scratch_bytes(const void *params) {
     const zp_conv_2d_params &p = conv_2d(params);
-    const int64_t ours = winograd_shape(p, winograd_choice(p)).scratch_bytes();
+    const int64_t ours = winograd_shape(p, counted_form(p)).scratch_bytes();
     return static_cast<size_t>(larger(matmul_shape(p).scratch_bytes(kLayout), larger(winograd_shape(p, kWinograd2).scratch_bytes(), ours)));
 }
 
 int64_t zp_conv_2d_winograd_units(const void *params) {
     const zp_conv_2d_params &p = conv_2d(params);
-    return winograd_shape(p, winograd_choice(p)).units();
+    return winograd_shape(p, counted_form(p)).units();
 }
 
 }  // namespace zp

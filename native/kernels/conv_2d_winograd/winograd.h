@@ -92,11 +92,10 @@ inline WinogradShape winograd_shape(const zp_conv_2d_params &p, WinogradForm for
     s.tile_lines = (p.out_h + form - 1) / form;
     s.tile_columns = (p.out_w + form - 1) / form;
     s.tiles = p.batch * s.tile_lines * s.tile_columns;
-    // V in about 288 KB; equal blocks of whole groups of rows of the product.
-    const int64_t rows = WinogradShape::kLayout.tile_rows, fit = 147456 / s.positions() / s.in_c;
-    const int64_t most = fit < 2 * rows ? 2 * rows : fit > 8 * rows ? 8 * rows : fit / rows * rows;
+    // V in about 400 KB; blocks of equal size.
+    const int64_t fit = 200000 / s.positions() / s.in_c, most = fit < 12 ? 12 : fit > 72 ? 72 : fit;
     const int64_t count = (s.tiles + most - 1) / most;
-    s.block_tiles = ((s.tiles + count - 1) / count + rows - 1) / rows * rows;
+    s.block_tiles = (s.tiles + count - 1) / count;
     return s;
 }
 
