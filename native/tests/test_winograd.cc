@@ -1,14 +1,82 @@
-// Convolutions that Winograd's way takes: its kernel and every other one against the portable one, over sizes around tiles, blocks and panels,
-// paddings (wider than the filter too), extreme codes, and biases around the bound where the direct kernel has to step in.
-// `zp_test_winograd <seed>` runs one case alone.
+// Convolutions that Winograd's way takes: each of its forms, whatever the choice is by cost, and every other kernel against the portable one,
+// over sizes around tiles, blocks and panels, paddings (wider than the filter too), extreme codes, and weights and biases around the
+// bounds where another form has to step in. `zp_test_winograd <seed>` runs one case alone.
+#include <algorithm>
 #include <string>
 #include <vector>
 
+#include "../kernels/conv_2d_winograd/winograd.h"
 #include "compare_kernels.h"
 
 namespace {
 
-long accepted = 0, at_the_bound = 0, beyond_the_bound = 0;
+using zp::WinogradForm;
+
+long accepted = 0, at_the_bound = 0, beyond_the_bound = 0, form_bytes[5] = {}, form_cases[5] = {}, refused_cases[5] = {};
+
+std::int64_t sizes_of(const zp_conv_2d_params &p, const std::vector<std::int8_t> &w, std::int64_t channel) {
+    const std::int64_t k = std::int64_t{9} * p.in_c;
+    std::int64_t sizes = 0;
+    for (std::int64_t i = 0; i < k; ++i) sizes += std::abs(w[static_cast<std::size_t>(channel * k + i)] - p.weight_zero_point);
+    return sizes;
+}
+
+// The bounds of winograd.h, in the plain way.
+bool within_bounds(const zp_conv_2d_params &p, WinogradForm form, const std::vector<std::int8_t> &w, const std::int32_t *bias) {
+    for (std::int64_t channel = 0; channel < p.out_c; ++channel) {
+        const std::int64_t sizes = sizes_of(p, w, channel), reach = std::max(128 + p.input_zero_point, 127 - p.input_zero_point);
+        if (form == zp::kWinograd4 && 255 * sizes >= 1 << 26) return false;
+        if (form == zp::kWinograd2 && sizes * reach + std::abs(std::int64_t{bias ? bias[channel] : 0}) >= 1 << 29) return false;
+    }
+    return true;
+}
+
+// One form, packed and run in blocks of exactly the needed size, on random pieces of its units. Whether it took the weights.
+bool compare_form(const zp_conv_2d_params &p, WinogradForm form, const std::vector<std::int8_t> &x, const std::vector<std::int8_t> &w,
+                  const std::int32_t *bias, const std::vector<std::int8_t> &expected, std::uint64_t seed) {
+    const void *const inputs[] = {x.data(), w.data(), bias};
+    const zp::WinogradShape s = zp::winograd_shape(p, form);
+    Aligned packed(static_cast<std::size_t>(zp::kWinogradHeaderBytes + s.panels() * s.panel_bytes()));
+    Aligned scratch(static_cast<std::size_t>(s.scratch_bytes()));
+    const bool packs = zp::winograd_pack_as(p, form, inputs, packed.data);
+    CHECK(packs == within_bounds(p, form, w, bias));
+    if (!packs) {
+        ++refused_cases[form];
+        return false;
+    }
+    zp::WinogradHeader header;
+    std::memcpy(&header, packed.data, sizeof header);
+    CHECK(header.form == form);
+    std::unique_ptr<std::int8_t[]> y(new std::int8_t[expected.size()]);
+    std::memset(y.get(), 0x55, expected.size());
+    const void *in[] = {x.data(), packed.data, nullptr};
+    void *out[] = {y.get()};
+    const zp_buffers buffers = {in, out, scratch.data};
+    Random random(seed ^ 0x7654321);
+    const auto units = static_cast<std::int32_t>(zp::zp_conv_2d_winograd_units(&p));
+    for (std::int32_t at = 0; at < units;) {
+        const std::int32_t end = random.between(0, 1) ? units : at + random.between(1, units - at);
+        zp::zp_conv_2d_s8_avx2_winograd(&p, &buffers, at, end);
+        at = end;
+    }
+    for (std::size_t i = 0; i < expected.size(); ++i)
+        if (y[i] != expected[i]) {
+            std::fprintf(stderr, "F(%d) differs at byte %zu of %zu: %d, expected %d\n  seed %llu: batch in out pad %s\n", form, i, expected.size(),
+                         y[i], expected[i], static_cast<unsigned long long>(seed),
+                         list(p.batch, p.in_h, p.in_w, p.in_c, p.out_h, p.out_w, p.out_c, p.pad_top, p.pad_left).c_str());
+            std::exit(1);
+        }
+    form_bytes[form] += static_cast<long>(expected.size());
+    ++form_cases[form];
+    return true;
+}
+
+std::vector<std::int8_t> expected_of(const zp_conv_2d_params &p, const std::vector<std::int8_t> &x, const std::vector<std::int8_t> &w,
+                                     const std::int32_t *bias) {
+    Random random(1);
+    const std::int64_t lines = std::int64_t{p.batch} * p.out_h;
+    return run(portable("conv_2d"), &p, {x.data(), w.data(), bias}, static_cast<std::size_t>(lines * p.out_w * p.out_c), lines, random);
+}
 
 // Codes of one sign pattern: all low, all high, alternating. They reach the largest values of both transforms.
 void make_extreme(Random &random, std::vector<std::int8_t> &codes, std::int8_t low) {
@@ -27,8 +95,8 @@ void conv_2d_case(std::uint64_t seed) {
     p.out_c = deep ? random.between(16, 40) : random.one_of(channels);
     p.kernel_h = p.kernel_w = 3;
     p.stride_h = p.stride_w = p.dilation_h = p.dilation_w = p.groups = 1;
-    p.out_h = random.between(4, deep ? 9 : 15);
-    p.out_w = random.between(4, deep ? 9 : 15);
+    p.out_h = random.between(1, deep ? 9 : 17);
+    p.out_w = random.between(1, deep ? 9 : 17);
     p.pad_top = random.between(0, 3) ? random.between(0, 1) : random.between(0, 4);
     p.pad_left = random.between(0, 3) ? random.between(0, 1) : random.between(0, 4);
     // Same, valid, or anything: images that end before the last window or reach beyond it.
@@ -53,8 +121,7 @@ void conv_2d_case(std::uint64_t seed) {
     const int near = with_bias ? random.between(0, 4) : 4;
     if (near < 2) {  // one channel as far as its weights let it go, or one further
         const auto channel = static_cast<std::int64_t>(random.between(0, p.out_c - 1));
-        std::int64_t sizes = 0;
-        for (std::int64_t i = 0; i < k; ++i) sizes += std::abs(w[static_cast<std::size_t>(channel * k + i)] - p.weight_zero_point);
+        const std::int64_t sizes = sizes_of(p, w, channel);
         const std::int64_t room = (std::int64_t{1} << 29) - sizes * std::max(128 + p.input_zero_point, 127 - p.input_zero_point) - 1 + near;
         if (room >= near) {
             bias[static_cast<std::size_t>(channel)] = static_cast<std::int32_t>(random.between(0, 1) ? room : -room);
@@ -66,6 +133,84 @@ void conv_2d_case(std::uint64_t seed) {
             std::int64_t{p.batch} * p.out_h, seed,
             "conv_2d batch in out pad " + list(p.batch, p.in_h, p.in_w, p.in_c, p.out_h, p.out_w, p.out_c, p.pad_top, p.pad_left));
     accepted += cases_of_record["conv_2d_s8_avx2_winograd"] - accepts;
+    const std::int32_t *given = with_bias ? bias.data() : nullptr;
+    const auto expected = expected_of(p, x, w, given);
+    for (const WinogradForm form : {zp::kWinograd2, zp::kWinograd4}) compare_form(p, form, x, w, given, expected, seed);
+}
+
+// Sums at both ends of the window of F(4x4): every channel's weights add up to just what the bound allows (`beyond` 0) or to one more, every
+// input is the extreme of its weight's sign, and multiplier and bias bring the very sums to the codes.
+void window_case(std::uint64_t seed, int beyond) {
+    Random random(seed);
+    zp_conv_2d_params p{};
+    const std::int32_t depths[] = {256, 257, 300, 384}, zero_points[] = {-128, 127, 0, -77};
+    p.batch = 1;
+    p.in_c = random.one_of(depths);
+    p.out_c = random.between(16, 24);
+    p.kernel_h = p.kernel_w = 3;
+    p.stride_h = p.stride_w = p.dilation_h = p.dilation_w = p.groups = 1;
+    p.out_h = random.between(1, 9);
+    p.out_w = random.between(1, 9);
+    p.pad_top = p.pad_left = random.between(0, 1);
+    p.in_h = p.out_h + 2 - 2 * p.pad_top;
+    p.in_w = p.out_w + 2 - 2 * p.pad_left;
+    if (p.in_h < 1 || p.in_w < 1) return;
+    p.input_zero_point = random.one_of(zero_points);
+    p.clamp_min = -128;
+    p.clamp_max = 127;
+    const std::int64_t k = std::int64_t{9} * p.in_c, most = ((std::int64_t{1} << 26) - 1) / 255;
+    const int pattern = random.between(0, 3);  // signs of the weights: all +, all -, by channel, all - from a zero point of 127
+    p.weight_zero_point = pattern == 3 ? 127 : 0;
+    const bool highest = random.between(0, 1);
+    std::vector<std::int8_t> x(static_cast<std::size_t>(p.in_h * p.in_w * p.in_c)), w(static_cast<std::size_t>(p.out_c * k));
+    std::vector<bool> negative(static_cast<std::size_t>(p.in_c));
+    for (std::size_t c = 0; c < negative.size(); ++c) negative[c] = pattern == 2 ? random.between(0, 1) : pattern != 0;
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] = highest != negative[i % negative.size()] ? std::int8_t{127} : std::int8_t{-128};
+    std::vector<std::int32_t> bias, multiplier, shift;
+    for (std::int64_t channel = 0; channel < p.out_c; ++channel) {
+        std::int64_t sum = 0;  // of a window inside the image
+        const std::int64_t total = most + (channel == 3 ? beyond : 0), base = total / k, longer = total % k;
+        const std::int64_t from = random.between(0, k - 1);
+        for (std::int64_t i = 0; i < k; ++i) {
+            const auto size = static_cast<std::int32_t>(base + ((i + from) % k < longer ? 1 : 0));
+            const auto c = static_cast<std::size_t>(i % p.in_c);
+            const std::int32_t v = negative[c] ? -size : size;
+            w[static_cast<std::size_t>(channel * k + i)] = static_cast<std::int8_t>(v + p.weight_zero_point);
+            sum += v * (x[c] - p.input_zero_point);
+        }
+        CHECK(sizes_of(p, w, channel) == total);
+        const bool exact = random.between(0, 3) != 0;  // codes are the sums themselves, but for the bias
+        bias.push_back(exact ? static_cast<std::int32_t>(-sum + random.between(-120, 120)) : random.between(INT32_MIN, INT32_MAX));
+        multiplier.push_back(1 << 30);
+        shift.push_back(exact ? 1 : random.between(-22, -18));
+    }
+    p.multiplier = multiplier.data();
+    p.shift = shift.data();
+    const auto expected = expected_of(p, x, w, bias.data());
+    CHECK(compare_form(p, zp::kWinograd4, x, w, bias.data(), expected, seed) == (beyond == 0));
+    compare_form(p, zp::kWinograd2, x, w, bias.data(), expected, seed);
+    compare("conv_2d", &p, {x.data(), w.data(), bias.data()}, static_cast<std::int64_t>(expected.size()), p.out_h, seed, "at the window's end");
+}
+
+// The matrices of winograd.h, multiplied out: A^T [(G g) . (B^T d)] is a convolution times the factor of its line.
+template <unsigned OUT>
+void check_matrices(const int (&at)[OUT][OUT + 2], const int (&g)[OUT + 2][3], const int (&bt)[OUT + 2][OUT + 2], const int (&factors)[OUT]) {
+    for (unsigned i = 0; i < OUT; ++i)
+        for (unsigned tap = 0; tap < 3; ++tap)
+            for (unsigned d = 0; d < OUT + 2; ++d) {
+                int sum = 0;
+                for (unsigned k = 0; k < OUT + 2; ++k) sum += at[i][k] * g[k][tap] * bt[k][d];
+                CHECK(sum == (d == i + tap ? factors[i] : 0));
+            }
+}
+
+void check_both_matrices() {
+    check_matrices<2>({{1, 1, 1, 0}, {0, 1, -1, -1}}, {{2, 0, 0}, {1, 1, 1}, {1, -1, 1}, {0, 0, 2}},
+                      {{1, 0, -1, 0}, {0, 1, 1, 0}, {0, -1, 1, 0}, {0, 1, 0, -1}}, {2, 2});
+    check_matrices<4>({{1, 4, 4, 1, 1, 0}, {0, 2, -2, 1, -1, 0}, {0, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 1}},
+                      {{6, 0, 0}, {-1, -1, -1}, {-1, 1, -1}, {1, 2, 4}, {1, -2, 4}, {0, 0, 6}},
+                      {{4, 0, -5, 0, 1, 0}, {0, -4, -4, 1, 1, 0}, {0, 4, -4, -1, 1, 0}, {0, -2, -1, 2, 1, 0}, {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1}},
+                      {24, 12, 6, 6});
 }
 
 // Shapes that are the direct kernel's.
@@ -86,6 +231,11 @@ void check_refusals() {
             ++(other.*field);
             CHECK(!record.accepts(&other));
         }
+        CHECK(zp::winograd_choice(good) == zp::kWinograd4);
+        zp_conv_2d_params far = good;  // few positions: half the weights are worth more than half the products
+        far.in_h = far.in_w = far.out_h = far.out_w = 7;
+        far.in_c = far.out_c = 512;
+        CHECK(record.accepts(&far) && zp::winograd_choice(far) == zp::kWinograd2);
         zp_conv_2d_params thin = good;
         thin.in_c = 15;
         CHECK(!record.accepts(&thin));
@@ -107,13 +257,20 @@ int main(int argc, char **argv) {
         std::printf("case %s: %ld bytes equal\n", argv[1], compared_bytes);
         return 0;
     }
+    check_both_matrices();
     check_refusals();
-    for (std::uint64_t seed = 0; seed < 800; ++seed) conv_2d_case(seed);
-    std::printf("%ld cases, %ld by Winograd, %ld bytes equal, %ld cases with more than one output value, %ld at the bound, %ld beyond it\n",
-                compared_cases, accepted, compared_bytes, changing_cases, at_the_bound, beyond_the_bound);
     bool built = false;
     for (const KernelRecord &record : zp::kernel_records()) built = built || (std::string(record.name) == "conv_2d_s8_avx2_winograd" && is_supported(record));
-    CHECK(!built || accepted > 500);
+    if (!built) return 0;
+    for (std::uint64_t seed = 0; seed < 800; ++seed) conv_2d_case(seed);
+    for (std::uint64_t seed = 0; seed < 60; ++seed) window_case(seed, static_cast<int>(seed % 3 == 0));
+    for (const int form : {2, 4}) {
+        std::printf("F(%dx%d): %ld cases, %ld bytes equal, %ld cases refused\n", form, form, form_cases[form], form_bytes[form], refused_cases[form]);
+        CHECK(form_cases[form] > 500 && refused_cases[form] > 15);
+    }
+    std::printf("%ld cases, %ld by Winograd, %ld bytes equal, %ld cases with more than one output value, %ld at the bound, %ld beyond it\n",
+                compared_cases, accepted, compared_bytes, changing_cases, at_the_bound, beyond_the_bound);
+    CHECK(accepted > 400);
     CHECK(at_the_bound > 50 && beyond_the_bound > 50);
     CHECK(changing_cases > 400);
     return 0;

@@ -69,16 +69,16 @@ void transform_block(const Work &work, int64_t first, int64_t tiles) {
     Place at = place_of(s, first);
     for (int64_t t = 0; t < tiles; ++t, at.next(s)) {
         const int64_t h = OUT * at.line - p.pad_top, w = OUT * at.column - p.pad_left;
-        const int8_t *corner = work.x + ((at.image * p.in_h + h) * p.in_w + w) * p.in_c;  // (not dereferenced where it is outside)
+        const int64_t corner = ((at.image * p.in_h + h) * p.in_w + w) * p.in_c;
         const int8_t *pixels[(OUT + 2) * (OUT + 2)];
         if (h >= 0 && h + in <= p.in_h && w >= 0 && w + in <= p.in_w) {
             for (int64_t i = 0; i < in; ++i)
-                for (int64_t j = 0; j < in; ++j) pixels[in * i + j] = corner + i * line_bytes + j * p.in_c;
+                for (int64_t j = 0; j < in; ++j) pixels[in * i + j] = work.x + (corner + i * line_bytes + j * p.in_c);
         } else {
             for (int64_t i = 0; i < in; ++i)
                 for (int64_t j = 0; j < in; ++j) {
                     const bool inside = h + i >= 0 && h + i < p.in_h && w + j >= 0 && w + j < p.in_w;
-                    pixels[in * i + j] = inside ? corner + i * line_bytes + j * p.in_c : reinterpret_cast<const int8_t *>(work.padding);
+                    pixels[in * i + j] = inside ? work.x + (corner + i * line_bytes + j * p.in_c) : reinterpret_cast<const int8_t *>(work.padding);
                 }
         }
         transform_values<OUT>(pixels, s.in_c, p.input_zero_point, work.values + t * s.tile_pitch(), value_pitch);
