@@ -38,50 +38,65 @@ Place place_of(const WinogradShape &s, int64_t tile) {
 }
 
 // V of one tile, whose pixels lie at `pixels`; positions are `pitch` bytes apart.
-template <unsigned OUT>
-__attribute__((noinline)) void transform_values(const int8_t *const *pixels, int64_t channels, int32_t zero_point, uint8_t *to, int64_t pitch) {
-    constexpr unsigned in = OUT + 2;
-    const __m256i zero_points = _mm256_set1_epi16(static_cast<int16_t>(Winograd<OUT>::kPointOne * zero_point));
+template <class Step>
+__attribute__((noinline)) void transform_square(const int8_t *const *pixels, int64_t channels, uint8_t *to, int64_t pitch) {
+    constexpr unsigned in = Step::kIn;
     for (int64_t c = 0; c < channels; c += 16) {
         if (c + 16 > channels) c = channels - 16;  // once more over the last ones: nothing is read behind them
         __m256i lines[in][in];                     // [column][line]
         repeat<in>([&](auto j) ZP_INLINE {
             __m256i d[in];
             repeat<in>([&](auto i) ZP_INLINE { d[i] = _mm256_cvtepi8_epi16(load_half(pixels[in * i + j] + c)); });
-            Winograd<OUT>::values(d, lines[j]);
+            Step::values(d, lines[j]);
         });
         repeat<in>([&](auto i) ZP_INLINE {
             __m256i d[in], v[in];
             repeat<in>([&](auto j) ZP_INLINE { d[j] = lines[j][i]; });
-            Winograd<OUT>::values(d, v);
-            if constexpr (i == 1) v[1] = _mm256_sub_epi16(v[1], zero_points);
+            Step::values(d, v);
             repeat<in>([&](auto j) ZP_INLINE { store(to + (in * i + j) * pitch + 2 * c, v[j]); });
         });
     }
 }
 
-template <unsigned OUT>
+template <class Step>
+__attribute__((noinline)) void transform_line(const int8_t *const *pixels, int64_t channels, uint8_t *to, int64_t pitch) {
+    constexpr unsigned in = Step::kIn;
+    for (int64_t c = 0; c < channels; c += 16) {
+        if (c + 16 > channels) c = channels - 16;
+        __m256i d[in], v[in];
+        repeat<in>([&](auto k) ZP_INLINE { d[k] = _mm256_cvtepi8_epi16(load_half(pixels[k] + c)); });
+        Step::values(d, v);
+        repeat<in>([&](auto k) ZP_INLINE { store(to + k * pitch + 2 * c, v[k]); });
+    }
+}
+
+template <class Step, bool SQUARE>
 void transform_block(const Work &work, int64_t first, int64_t tiles) {
-    constexpr int64_t in = OUT + 2;
     const auto &p = work.p;
     const WinogradShape &s = work.s;
+    const int64_t in_h = SQUARE || s.tile_w == 1 ? Step::kIn : 1, in_w = SQUARE || s.tile_h == 1 ? Step::kIn : 1;
     const int64_t value_pitch = s.value_pitch(), line_bytes = int64_t{p.in_w} * p.in_c;
     Place at = place_of(s, first);
     for (int64_t t = 0; t < tiles; ++t, at.next(s)) {
-        const int64_t h = OUT * at.line - p.pad_top, w = OUT * at.column - p.pad_left;
+        const int64_t h = s.tile_h * at.line - p.pad_top, w = s.tile_w * at.column - p.pad_left;
         const int64_t corner = ((at.image * p.in_h + h) * p.in_w + w) * p.in_c;
-        const int8_t *pixels[(OUT + 2) * (OUT + 2)];
-        if (h >= 0 && h + in <= p.in_h && w >= 0 && w + in <= p.in_w) {
-            for (int64_t i = 0; i < in; ++i)
-                for (int64_t j = 0; j < in; ++j) pixels[in * i + j] = work.x + (corner + i * line_bytes + j * p.in_c);
+        const int8_t *pixels[SQUARE ? Step::kIn * Step::kIn : Step::kIn];
+        if (h >= 0 && h + in_h <= p.in_h && w >= 0 && w + in_w <= p.in_w) {
+            for (int64_t i = 0; i < in_h; ++i)
+                for (int64_t j = 0; j < in_w; ++j) pixels[in_w * i + j] = work.x + (corner + i * line_bytes + j * p.in_c);
         } else {
-            for (int64_t i = 0; i < in; ++i)
-                for (int64_t j = 0; j < in; ++j) {
+            for (int64_t i = 0; i < in_h; ++i)
+                for (int64_t j = 0; j < in_w; ++j) {
                     const bool inside = h + i >= 0 && h + i < p.in_h && w + j >= 0 && w + j < p.in_w;
-                    pixels[in * i + j] = inside ? work.x + (corner + i * line_bytes + j * p.in_c) : reinterpret_cast<const int8_t *>(work.padding);
+                    pixels[in_w * i + j] = inside ? work.x + (corner + i * line_bytes + j * p.in_c) : reinterpret_cast<const int8_t *>(work.padding);
                 }
         }
-        transform_values<OUT>(pixels, s.in_c, p.input_zero_point, work.values + t * s.tile_pitch(), value_pitch);
+        uint8_t *to = work.values + t * s.tile_pitch();
+        if constexpr (SQUARE) {
+            transform_square<Step>(pixels, s.in_c, to, value_pitch);
+        } else {
+            transform_line<Step>(pixels, s.in_c, to, value_pitch);
+        }
     }
 }
 
@@ -102,22 +117,16 @@ void multiply(const uint8_t *values, int64_t pitch, const uint8_t *w, int64_t pa
     repeat<ROWS>([&](auto r) ZP_INLINE { repeat<VECTORS>([&](auto v) ZP_INLINE { store(to + 64 * r + 32 * v, sums.of[r][v]); }); });
 }
 
-template <unsigned OUT, unsigned VECTORS>
-void multiply_block(const Work &work, int64_t tiles, const uint8_t *w, const uint8_t *table) {
+template <unsigned VECTORS>
+void multiply_block(const Work &work, int64_t tiles, const uint8_t *w, const uint8_t *offsets) {
     static void (*const multiplies[6])(const uint8_t *, int64_t, const uint8_t *, int64_t, const uint8_t *, uint8_t *) = {
         multiply<1, VECTORS>, multiply<2, VECTORS>, multiply<3, VECTORS>, multiply<4, VECTORS>, multiply<5, VECTORS>, multiply<6, VECTORS>};
     const WinogradShape &s = work.s;
-    constexpr int64_t positions = (OUT + 2) * (OUT + 2), point_one = OUT + 2 + 1;
-    alignas(32) uint8_t none[64] = {}, offsets[64];
-    if constexpr (OUT == kWinograd4) {
-        __builtin_memcpy(offsets, table + s.table_bytes(), sizeof offsets);
-    } else {
-        repeat<2>([&](auto v) ZP_INLINE { store(offsets + 32 * v, _mm256_slli_epi32(load(table + 64 * kBias + 32 * v), 2)); });
-    }
+    const uint8_t none[64] = {};
     const int64_t groups = (tiles + kLayout.tile_rows - 1) / kLayout.tile_rows, rows = tiles / groups, taller = tiles % groups;
     const int64_t pairs = s.pairs(), pitch = s.tile_pitch(), value_pitch = s.value_pitch(), product_pitch = s.product_pitch();
-    for (int64_t position = 0; position < positions; ++position, w += pairs * 32 * VECTORS) {
-        const uint8_t *starts = position == point_one ? offsets : none;
+    for (int64_t position = 0; position < s.positions; ++position, w += pairs * 32 * VECTORS) {
+        const uint8_t *starts = position == s.point_one ? offsets : none;
         const uint8_t *from = work.values + position * value_pitch;
         uint8_t *to = work.products + position * product_pitch;
         for (int64_t group = 0; group < groups; ++group) {  // of equal height, or one more
@@ -129,82 +138,101 @@ void multiply_block(const Work &work, int64_t tiles, const uint8_t *w, const uin
     }
 }
 
-// The outputs of one line that exist, where some do not.
+// Some outputs side by side, of which `count` exist; `t.out` is the first one's place, `t.out_pitch` leads from one to the next.
 template <unsigned OUT, unsigned VECTORS>
-__attribute__((noinline)) void finish_some(const Sums<OUT, VECTORS> &sums, int64_t columns, Tile t) {
-    for (int64_t j = 0; j < columns; ++j, t.out += t.out_pitch) {
+ZP_INLINE inline void finish_outputs(const Sums<OUT, VECTORS> &sums, int64_t count, const Tile &t) {
+    if (count == OUT) {
+        Sums<OUT, VECTORS> all;
+        repeat<OUT>([&](auto j) ZP_INLINE { repeat<VECTORS>([&](auto v) ZP_INLINE { all.of[j][v] = sums.of[j][v]; }); });
+        return all.finish(t);
+    }
+    Tile some = t;
+    for (int64_t j = 0; j < count; ++j, some.out += t.out_pitch) {
         Sums<1, VECTORS> one;
         repeat<VECTORS>([&](auto v) ZP_INLINE { one.of[0][v] = sums.of[j][v]; });
-        one.finish(t);
+        one.finish(some);
     }
 }
 
-// The outputs of a tile from its m, and those of them that exist written; `t` holds the table, `t.out` the first one's place.
-template <unsigned OUT, unsigned VECTORS>
-__attribute__((noinline)) void finish_tile(const uint8_t *products, int64_t pitch, const uint8_t *offsets, int64_t lines, int64_t columns, int64_t line_bytes, Tile &t) {
-    constexpr unsigned in = OUT + 2;
-    Sums<OUT, VECTORS> sums[OUT];  // [line].of[column][vector]
+// The outputs of a tile from its m, and those of them that exist written.
+template <class Step, unsigned VECTORS>
+__attribute__((noinline)) void finish_square(const uint8_t *products, int64_t pitch, const uint8_t *offsets, int64_t lines, int64_t columns,
+                                             int64_t line_bytes, Tile &t) {
+    constexpr unsigned in = Step::kIn, out = Step::kOut;
+    Sums<out, VECTORS> sums[out];  // [line].of[column][vector]
     repeat<VECTORS>([&](auto v) ZP_INLINE {
-        __m256i columns_done[OUT][in];  // [column][line]
+        __m256i columns_done[out][in];  // [column][line]
         repeat<in>([&](auto i) ZP_INLINE {
-            __m256i m[in], y[OUT];
+            __m256i m[in], y[out];
             repeat<in>([&](auto j) ZP_INLINE { m[j] = load(products + (in * i + j) * pitch + 32 * v); });
-            Winograd<OUT>::sums(m, y);
-            repeat<OUT>([&](auto j) ZP_INLINE { columns_done[j][i] = y[j]; });
+            Step::sums(m, y);
+            repeat<out>([&](auto j) ZP_INLINE { columns_done[j][i] = y[j]; });
         });
         const __m256i offset = load(offsets + 32 * v);
-        repeat<OUT>([&](auto j) ZP_INLINE {
-            __m256i y[OUT];
-            Winograd<OUT>::sums(columns_done[j], y);
-            repeat<OUT>([&](auto i) ZP_INLINE { sums[i].of[j][v] = Winograd<OUT>::template output<i.value, j.value>(y[i], offset); });
+        repeat<out>([&](auto j) ZP_INLINE {
+            __m256i y[out];
+            Step::sums(columns_done[j], y);
+            repeat<out>([&](auto i) ZP_INLINE {
+                sums[i].of[j][v] = unscaled<Step::kOdd * Step::kOdd, Step::power(i) + Step::power(j)>(y[i], offset);
+            });
         });
     });
-    for (int64_t i = 0; i < lines; ++i, t.out += line_bytes) {
-        if (columns == OUT) {
-            Sums<OUT, VECTORS> line;
-            repeat<OUT>([&](auto j) ZP_INLINE { repeat<VECTORS>([&](auto v) ZP_INLINE { line.of[j][v] = sums[i].of[j][v]; }); });
-            line.finish(t);
+    for (int64_t i = 0; i < lines; ++i, t.out += line_bytes) finish_outputs(sums[i], columns, t);
+}
+
+template <class Step, unsigned VECTORS>
+__attribute__((noinline)) void finish_line(const uint8_t *products, int64_t pitch, const uint8_t *offsets, int64_t count, const Tile &t) {
+    constexpr unsigned in = Step::kIn, out = Step::kOut;
+    Sums<out, VECTORS> sums;
+    repeat<VECTORS>([&](auto v) ZP_INLINE {
+        __m256i m[in], y[out];
+        repeat<in>([&](auto k) ZP_INLINE { m[k] = load(products + k * pitch + 32 * v); });
+        Step::sums(m, y);
+        const __m256i offset = load(offsets + 32 * v);
+        repeat<out>([&](auto i) ZP_INLINE { sums.of[i][v] = unscaled<Step::kOdd, Step::power(i)>(y[i], offset); });
+    });
+    finish_outputs(sums, count, t);
+}
+
+template <class Step, bool SQUARE, unsigned VECTORS>
+void finish_block(const Work &work, int64_t first, int64_t tiles, int64_t channel, const uint8_t *offsets, Tile &t) {
+    const auto &p = work.p;
+    const WinogradShape &s = work.s;
+    const int64_t line_bytes = int64_t{p.out_w} * p.out_c, pitch = s.product_pitch();
+    const bool across = SQUARE || s.tile_h == 1;
+    t.out_pitch = across ? p.out_c : line_bytes;
+    Place at = place_of(s, first);
+    for (int64_t i = 0; i < tiles; ++i, at.next(s)) {
+        const int64_t line = s.tile_h * at.line, column = s.tile_w * at.column;
+        t.out = work.y + (at.image * p.out_h + line) * line_bytes + column * p.out_c + channel;
+        const int64_t lines = p.out_h - line < s.tile_h ? p.out_h - line : s.tile_h;
+        const int64_t columns = p.out_w - column < s.tile_w ? p.out_w - column : s.tile_w;
+        if constexpr (SQUARE) {
+            finish_square<Step, VECTORS>(work.products + i * 64, pitch, offsets, lines, columns, line_bytes, t);
         } else {
-            finish_some(sums[i], columns, t);
+            finish_line<Step, VECTORS>(work.products + i * 64, pitch, offsets, across ? columns : lines, t);
         }
     }
 }
 
-template <unsigned OUT, unsigned VECTORS>
-void finish_block(const Work &work, int64_t first, int64_t tiles, int64_t channel, Tile &t) {
-    const auto &p = work.p;
-    const int64_t line_bytes = int64_t{p.out_w} * p.out_c;
-    const int64_t pitch = work.s.product_pitch();
-    const uint8_t *offsets = OUT == kWinograd4 ? t.table + work.s.table_bytes() + 4 * kLayout.panel() : t.table;  // (not used there)
-    Place at = place_of(work.s, first);
-    for (int64_t i = 0; i < tiles; ++i, at.next(work.s)) {
-        const int64_t line = OUT * at.line, column = OUT * at.column;
-        t.out = work.y + (at.image * p.out_h + line) * line_bytes + column * p.out_c + channel;
-        const int64_t lines = p.out_h - line < OUT ? p.out_h - line : OUT, columns = p.out_w - column < OUT ? p.out_w - column : OUT;
-        finish_tile<OUT, VECTORS>(work.products + i * 64, pitch, offsets, lines, columns, line_bytes, t);
-    }
-}
-
-template <unsigned OUT>
-void run_tiles(const zp_conv_2d_params &p, const zp_buffers *buffers, int64_t begin, int64_t end) {
-    const WinogradShape s = winograd_shape(p, static_cast<WinogradForm>(OUT));
+template <class Step, bool SQUARE>
+void run_tiles(const zp_conv_2d_params &p, const WinogradShape &s, const zp_buffers *buffers, int64_t begin, int64_t end) {
     const uint8_t *packed = static_cast<const uint8_t *>(buffers->in[1]) + kWinogradHeaderBytes;
     auto *scratch = static_cast<uint8_t *>(buffers->scratch);
     const Work work = {p, s, static_cast<const int8_t *>(buffers->in[0]), static_cast<int8_t *>(buffers->out[0]), scratch,
-                       scratch + s.padding_bytes(), scratch + s.padding_bytes() + s.positions() * s.value_pitch()};
+                       scratch + s.padding_bytes(), scratch + s.padding_bytes() + s.positions * s.value_pitch()};
     __builtin_memset(work.padding, p.input_zero_point, static_cast<size_t>(s.in_c));
     Tile t = {};
     t.output_zero_point = p.output_zero_point;
     t.clamp_min = p.clamp_min;
     t.clamp_max = p.clamp_max;
-    t.out_pitch = p.out_c;
 
     const int64_t panels = s.panels(), per_block = s.block_tiles;
     int64_t have_block = -1;
     for (int64_t unit = begin; unit < end; ++unit) {
         const int64_t block = unit / panels, panel = unit % panels, first = block * per_block;
         const int64_t tiles = s.tiles - first < per_block ? s.tiles - first : per_block;
-        if (block != have_block) transform_block<OUT>(work, first, tiles);
+        if (block != have_block) transform_block<Step, SQUARE>(work, first, tiles);
         have_block = block;
         const uint8_t *weights = packed + panel * s.panel_bytes();
         const int64_t channel = panel * kLayout.panel();
@@ -213,12 +241,13 @@ void run_tiles(const zp_conv_2d_params &p, const zp_buffers *buffers, int64_t be
         Flags flags;
         __builtin_memcpy(&flags, t.table + 6 * 4 * kLayout.panel(), sizeof flags);
         t.fast = flags.fast != 0;
+        const uint8_t *starts = t.table + s.table_bytes(), *offsets = starts + 4 * kLayout.panel();
         if (t.width > kLayout.lanes) {
-            multiply_block<OUT, 2>(work, tiles, weights, t.table);
-            finish_block<OUT, 2>(work, first, tiles, channel, t);
+            multiply_block<2>(work, tiles, weights, starts);
+            finish_block<Step, SQUARE, 2>(work, first, tiles, channel, offsets, t);
         } else {
-            multiply_block<OUT, 1>(work, tiles, weights, t.table);
-            finish_block<OUT, 1>(work, first, tiles, channel, t);
+            multiply_block<1>(work, tiles, weights, starts);
+            finish_block<Step, SQUARE, 1>(work, first, tiles, channel, offsets, t);
         }
     }
 }
@@ -237,8 +266,12 @@ void zp_conv_2d_s8_avx2_winograd(const void *params, const zp_buffers *buffers, 
         const zp_buffers direct = {in, buffers->out, buffers->scratch};
         return zp_conv_2d_s8_avx2(&p, &direct, static_cast<int32_t>(units * begin / counted), static_cast<int32_t>(units * end / counted));
     }
-    const int64_t units = winograd_shape(p, static_cast<WinogradForm>(header.form)).units();
-    (header.form == kWinograd4 ? run_tiles<4> : run_tiles<2>)(p, buffers, units * begin / counted, units * end / counted);
+    const WinogradShape s = winograd_shape(p, static_cast<WinogradForm>(header.form));
+    const auto run = header.form == kWinograd4   ? run_tiles<Step4, true>
+                     : header.form == kWinograd2 ? run_tiles<Step2, true>
+                     : s.taps == 7               ? run_tiles<Step2Of7, false>
+                                                 : run_tiles<Step4, false>;
+    run(p, s, buffers, s.units() * begin / counted, s.units() * end / counted);
 }
 
 }  // namespace zp

@@ -11,28 +11,30 @@ constexpr MatmulLayout kLayout = WinogradShape::kLayout;
 
 const zp_conv_2d_params &conv_2d(const void *params) { return *static_cast<const zp_conv_2d_params *>(params); }
 
-int64_t size_of(int32_t v) { return v < 0 ? -static_cast<int64_t>(v) : v; }
-
 int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
-// Sum of |w - Zw| of one channel; at most 9 * 2^14 * 255 (`accepts`).
-int32_t sizes_of(const int8_t *w, int64_t n, int32_t zero_point) {
-    int32_t sizes = 0;
+// Of w' = w - Zw of one channel: the sum, the sum of sizes, the largest size.
+struct Weights {
+    int32_t sum, sizes, largest;
+};
+
+Weights weights_of(const int8_t *w, int64_t n, int32_t zero_point) {
+    Weights of = {0, 0, 0};
     for (int64_t i = 0; i < n; ++i) {
-        const int32_t v = w[i] - zero_point;
-        sizes += v < 0 ? -v : v;
+        const int32_t v = w[i] - zero_point, size = v < 0 ? -v : v;
+        of.sum += v;
+        of.sizes += size;
+        of.largest = size > of.largest ? size : of.largest;
     }
-    return sizes;
+    return of;
 }
 
 // The bounds of winograd.h, for every input and every channel.
-bool winograd_fits(const zp_conv_2d_params &p, WinogradForm form, const int8_t *weights, const int32_t *bias) {
-    const int64_t below = size_of(-128 - p.input_zero_point), above = size_of(127 - p.input_zero_point);
-    const int64_t reach = larger(below, above), k = int64_t{9} * p.in_c;
-    for (int64_t channel = 0; channel < p.out_c; ++channel, weights += k) {
-        const int64_t sizes = sizes_of(weights, k, p.weight_zero_point);
-        if (form == kWinograd4 ? 255 * sizes >= int64_t{1} << 26
-                               : sizes * reach + (bias ? size_of(bias[channel]) : 0) >= int64_t{1} << 29) return false;
+bool winograd_fits(const zp_conv_2d_params &p, const WinogradShape &s, const int8_t *weights) {
+    const int64_t k = s.taps * s.in_c;
+    for (int64_t channel = 0; channel < s.out_c; ++channel, weights += k) {
+        const Weights w = weights_of(weights, k, p.weight_zero_point);
+        if (int64_t{255} * w.sizes >= int64_t{1} << (32 - s.places) || w.largest * s.growth > INT16_MAX) return false;
     }
     return true;
 }
@@ -41,44 +43,80 @@ bool winograd_fits(const zp_conv_2d_params &p, WinogradForm form, const int8_t *
 constexpr int64_t kChunk = 16;
 using Values = int16_t[kChunk];
 
-// One line of G g: G's rows of winograd.h.
-template <unsigned OUT>
-void filter_step(const Values &a, const Values &b, const Values &c, Values *u, int64_t step) {
+int16_t word(int32_t v) { return static_cast<int16_t>(v); }
+
+// G g, by the lines of G in winograd.h; u's elements are `step` apart.
+inline void filter_step_2(const Values &a, const Values &b, const Values &c, Values *u, int64_t step) {
     for (int64_t k = 0; k < kChunk; ++k) {
-        const auto ends = static_cast<int16_t>(a[k] + c[k]), mid = b[k];
-        if constexpr (OUT == 2) {
-            u[0][k] = static_cast<int16_t>(2 * a[k]);
-            u[step][k] = static_cast<int16_t>(ends + mid);
-            u[2 * step][k] = static_cast<int16_t>(ends - mid);
-            u[3 * step][k] = static_cast<int16_t>(2 * c[k]);
-        } else {
-            const auto wide = static_cast<int16_t>(a[k] + 4 * c[k]), twice = static_cast<int16_t>(2 * mid);
-            u[0][k] = static_cast<int16_t>(6 * a[k]);
-            u[step][k] = static_cast<int16_t>(-ends - mid);
-            u[2 * step][k] = static_cast<int16_t>(mid - ends);
-            u[3 * step][k] = static_cast<int16_t>(wide + twice);
-            u[4 * step][k] = static_cast<int16_t>(wide - twice);
-            u[5 * step][k] = static_cast<int16_t>(6 * c[k]);
-        }
+        const int16_t ends = word(a[k] + c[k]);
+        u[0][k] = word(2 * a[k]);
+        u[step][k] = word(ends + b[k]);
+        u[2 * step][k] = word(ends - b[k]);
+        u[3 * step][k] = word(2 * c[k]);
     }
 }
 
+inline void filter_step_4(const Values &a, const Values &b, const Values &c, Values *u, int64_t step) {
+    for (int64_t k = 0; k < kChunk; ++k) {
+        const int16_t ends = word(a[k] + c[k]), wide = word(a[k] + 4 * c[k]), twice = word(2 * b[k]);
+        u[0][k] = word(6 * a[k]);
+        u[step][k] = word(-ends - b[k]);
+        u[2 * step][k] = word(b[k] - ends);
+        u[3 * step][k] = word(wide + twice);
+        u[4 * step][k] = word(wide - twice);
+        u[5 * step][k] = word(6 * c[k]);
+    }
+}
+
+void filter_step_2_of_7(const Values *g, Values *u) {
+    for (int64_t k = 0; k < kChunk; ++k) {
+        const int16_t even = word(g[0][k] + g[2][k] + g[4][k] + g[6][k]), odd = word(g[1][k] + g[3][k] + g[5][k]);
+        const int16_t rising = word(g[0][k] + 4 * g[2][k] + 16 * g[4][k] + 64 * g[6][k]);
+        const int16_t rising_odd = word(2 * g[1][k] + 8 * g[3][k] + 32 * g[5][k]);
+        const int16_t falling = word(64 * g[0][k] + 16 * g[2][k] + 4 * g[4][k] + g[6][k]);
+        const int16_t falling_odd = word(32 * g[1][k] + 8 * g[3][k] + 2 * g[5][k]);
+        u[0][k] = word(-90 * g[0][k]);
+        u[1][k] = word(-20 * (even + odd));
+        u[2][k] = word(-20 * (even - odd));
+        u[3][k] = word(rising + rising_odd);
+        u[4][k] = word(rising - rising_odd);
+        u[5][k] = word(falling + falling_odd);
+        u[6][k] = word(falling - falling_odd);
+        u[7][k] = word(90 * g[6][k]);
+    }
+}
+
+template <unsigned IN, void (*STEP)(const Values &, const Values &, const Values &, Values *, int64_t)>
+void square_filters(const Values *taps, Values *u) {
+    Values columns[IN * 3], all[IN * IN];  // [IN][3]; of its own, so that compilers know it apart from the rest
+    for (int64_t i = 0; i < 3; ++i) STEP(taps[i], taps[3 + i], taps[6 + i], columns + i, 3);
+    for (int64_t i = 0; i < IN; ++i) STEP(columns[3 * i], columns[3 * i + 1], columns[3 * i + 2], all + IN * i, 1);
+    memcpy(u, all, sizeof all);
+}
+
+constexpr int64_t kMostTaps = 9, kMostPositions = 36;
+
 // The filters of one output channel for `n` input channels, others 0; taps are `step` bytes apart. u: [positions].
-template <unsigned OUT>
-void transform_filters(const int8_t *w, int64_t step, int32_t zero_point, int64_t n, Values *u) {
-    constexpr unsigned in = OUT + 2;
+void transform_filters(const WinogradShape &s, const int8_t *w, int32_t zero_point, int64_t n, Values *u) {
     const auto minus = static_cast<int16_t>(zero_point);
-    Values taps[9], columns[in * 3];  // [3][3]; [in][3]
-    for (int64_t tap = 0; tap < 9; ++tap) {
-        const int8_t *from = w + tap * step;
+    Values taps[kMostTaps];
+    for (int64_t tap = 0; tap < s.taps; ++tap) {
+        const int8_t *from = w + tap * s.in_c;
         if (n == kChunk) {  // (a loop of its own, of constant length)
-            for (int64_t k = 0; k < kChunk; ++k) taps[tap][k] = static_cast<int16_t>(from[k] - minus);
+            for (int64_t k = 0; k < kChunk; ++k) taps[tap][k] = word(from[k] - minus);
         } else {
-            for (int64_t k = 0; k < kChunk; ++k) taps[tap][k] = k < n ? static_cast<int16_t>(from[k] - minus) : int16_t{0};
+            for (int64_t k = 0; k < kChunk; ++k) taps[tap][k] = k < n ? word(from[k] - minus) : int16_t{0};
         }
     }
-    for (int64_t i = 0; i < 3; ++i) filter_step<OUT>(taps[i], taps[3 + i], taps[6 + i], columns + i, 3);
-    for (int64_t i = 0; i < in; ++i) filter_step<OUT>(columns[3 * i], columns[3 * i + 1], columns[3 * i + 2], u + in * i, 1);
+    if (s.taps == 7) {
+        filter_step_2_of_7(taps, u);
+    } else if (s.taps == 3) {
+        filter_step_4(taps[0], taps[1], taps[2], u, 1);
+    } else if (s.positions == 36) {
+        square_filters<6, filter_step_4>(taps, u);
+    } else {
+        square_filters<4, filter_step_2>(taps, u);
+    }
 }
 
 __m128i load(const void *from) { return _mm_loadu_si128(static_cast<const __m128i *>(from)); }
@@ -96,20 +134,18 @@ void spread(const int16_t *u, int64_t step, int64_t lines, int64_t line_bytes, u
 }
 
 // Weights of the panel of `width` channels from `weights` on. (SSE2 is part of x86-64.)
-template <unsigned OUT>
 void pack_panel(const WinogradShape &s, const int8_t *weights, int32_t zero_point, int64_t width, uint8_t *to) {
-    constexpr unsigned positions = (OUT + 2) * (OUT + 2);
     const bool narrow = width <= kLayout.lanes;
-    const int64_t lanes = narrow ? kLayout.lanes : kLayout.panel(), step = int64_t{positions} * kChunk;
-    Values u[kLayout.panel()][positions] = {};
+    const int64_t lanes = narrow ? kLayout.lanes : kLayout.panel();
+    Values u[kLayout.panel()][kMostPositions] = {};
     for (int64_t first = 0; first < s.in_c; first += kChunk) {
         const int64_t n = s.in_c - first < kChunk ? s.in_c - first : kChunk, pairs = (n + 1) / 2;
-        for (int64_t c = 0; c < width; ++c) transform_filters<OUT>(weights + c * 9 * s.in_c + first, s.in_c, zero_point, n, u[c]);
-        for (int64_t position = 0; position < positions; ++position) {
+        for (int64_t c = 0; c < width; ++c) transform_filters(s, weights + c * s.taps * s.in_c + first, zero_point, n, u[c]);
+        for (int64_t position = 0; position < s.positions; ++position) {
             uint8_t *lines = to + (position * s.pairs() + first / 2) * lanes * 4;
             for (int64_t pair = 0; pair < pairs; pair += 4)
                 for (int64_t c = 0; c < lanes; c += 4)  // (four channels from a multiple of four on are neighbours among the lanes)
-                    spread(u[c][position] + 2 * pair, step, pairs - pair, lanes * 4,
+                    spread(u[c][position] + 2 * pair, kMostPositions * kChunk, pairs - pair, lanes * 4,
                            lines + (pair * lanes + panel_lane(c, narrow, kLayout.lanes)) * 4);
         }
     }
@@ -117,25 +153,17 @@ void pack_panel(const WinogradShape &s, const int8_t *weights, int32_t zero_poin
 
 void put(uint8_t *row, int64_t lane, uint32_t value) { memcpy(row + 4 * lane, &value, 4); }
 
-// 36 c and bias - c of winograd.h.
-void pack_offsets(const zp_conv_2d_params &p, const int8_t *weights, const int32_t *bias, int64_t width, uint8_t *to) {
-    const int64_t k = int64_t{9} * p.in_c;
-    for (int64_t channel = 0; channel < width; ++channel, weights += k) {
-        int64_t low = 0;
-        for (int64_t i = 0; i < k; ++i) {
-            const int32_t v = weights[i] - p.weight_zero_point;
-            low += v * (v < 0 ? 127 - p.input_zero_point : -128 - p.input_zero_point);
-        }
-        const auto c = static_cast<uint32_t>(-(int64_t{1} << 25) - low);
+// The multiple of c, and bias - Zx sum w' - c, of winograd.h.
+void pack_offsets(const zp_conv_2d_params &p, const WinogradShape &s, const int8_t *weights, const int32_t *bias, int64_t width, uint8_t *to) {
+    for (int64_t channel = 0; channel < width; ++channel, weights += s.taps * s.in_c) {
+        const Weights w = weights_of(weights, s.taps * s.in_c, p.weight_zero_point);
+        const int64_t above = (int64_t{w.sizes} + w.sum) / 2, below = (int64_t{w.sizes} - w.sum) / 2;  // of the positive ones, of the others
+        const auto c = static_cast<uint32_t>(-(int64_t{1} << (31 - s.places)) + 128 * above + 127 * below);
         const int64_t lane = panel_lane(channel, width <= kLayout.lanes, kLayout.lanes);
-        put(to, lane, 36 * c);
-        put(to + 4 * kLayout.panel(), lane, (bias ? static_cast<uint32_t>(bias[channel]) : 0u) - c);
+        const uint32_t zeros = static_cast<uint32_t>(p.input_zero_point) * static_cast<uint32_t>(w.sum);
+        put(to, lane, s.factor * c);
+        put(to + 4 * kLayout.panel(), lane, (bias ? static_cast<uint32_t>(bias[channel]) : 0u) - zeros - c);
     }
-}
-
-int64_t packed_bytes(const zp_conv_2d_params &p, WinogradForm form) {
-    const WinogradShape s = winograd_shape(p, form);
-    return s.panels() * s.panel_bytes();
 }
 
 // What a layer costs in each form, in hundredths of a cycle of Zen 3 where everything is in the caches (bench_winograd.cc); and what
@@ -147,94 +175,105 @@ constexpr int64_t kWeightByteCost = 4, kFarWeightByteCost = 10, kNearWeights = 1
 
 int64_t weights_cost(int64_t bytes) { return bytes * kWeightByteCost + larger(bytes - kNearWeights, 0) * kFarWeightByteCost; }
 
+int64_t direct_cost(const zp_conv_2d_params &p) {
+    const int64_t panels = (p.out_c + kLayout.panel() - 1) / kLayout.panel(), k = int64_t{p.kernel_h} * p.kernel_w * p.in_c;
+    const int64_t outputs = p.batch * int64_t{p.out_h} * p.out_w;
+    return outputs * panels * ((k + 1) / 2 * kPairOfDirectCost + kRowOfDirectCost) + weights_cost(k * p.out_c);
+}
+
 int64_t cost(const zp_conv_2d_params &p, WinogradForm form) {
-    const WinogradShape s = winograd_shape(p, form == kDirect ? kWinograd2 : form);
-    if (form == kDirect) {
-        const int64_t outputs = p.batch * int64_t{p.out_h} * p.out_w;
-        return outputs * s.panels() * (9 * s.pairs() * kPairOfDirectCost + kRowOfDirectCost) + weights_cost(9 * s.in_c * s.out_c);
-    }
-    const int64_t values = form == kWinograd4 ? 19000 : 6000, finish = form == kWinograd4 ? 37000 : 10000;  // of 16 channels of a tile
-    const int64_t products = s.positions() * s.panels() * (s.pairs() * kPairCost + kRowCost);
-    return s.tiles * (products + (s.in_c + 15) / 16 * values + s.panels() * finish) + weights_cost(packed_bytes(p, form));
-}
-
-bool accepts_form(const zp_conv_2d_params &p, WinogradForm form) {
+    if (form == kDirect) return direct_cost(p);
     const WinogradShape s = winograd_shape(p, form);
-    return s.units() <= INT32_MAX && s.in_c >= 16 && s.in_c <= 1 << 14;
+    // Of 16 channels of a tile.
+    const int64_t values = form == kWinograd4 ? 19000 : form == kWinograd2 ? 6000 : 3000;
+    const int64_t finish = form == kWinograd4 ? 37000 : form == kWinograd2 ? 10000 : 2500 * (s.tile_h + s.tile_w);
+    const int64_t products = s.positions * s.panels() * (s.pairs() * kPairCost + kRowCost);
+    return s.tiles * (products + (s.in_c + 15) / 16 * values + s.panels() * finish) + weights_cost(s.packed_bytes());
 }
 
-// The cheaper one where `form` cannot be had.
-WinogradForm without(const zp_conv_2d_params &p, WinogradForm form) {
-    return form == kWinograd4 && cost(p, kWinograd2) < cost(p, kDirect) ? kWinograd2 : kDirect;
+// The forms that a filter can have, the one that costs least first, down to the direct kernel.
+struct Forms {
+    WinogradForm of[3];
+    int count;
+};
+
+Forms forms_of(const zp_conv_2d_params &p) {
+    const bool square = p.kernel_h == 3 && p.kernel_w == 3, line = line_taps(p) == 3 || line_taps(p) == 7;
+    const bool plain = p.stride_h == 1 && p.stride_w == 1 && p.dilation_h == 1 && p.dilation_w == 1 && p.groups == 1;
+    Forms forms = {{kDirect}, 1};
+    if (!(square || line) || !plain || p.in_c < 16 || p.in_c > 1 << 14 || !matmul_accepts(matmul_shape(p), kLayout)) return forms;
+    const WinogradForm others[] = {square ? kWinograd2 : kWinogradLine, kWinograd4};
+    for (int i = 0; i < (square ? 2 : 1); ++i) {
+        const WinogradForm form = others[i];
+        if (winograd_shape(p, form).units() > INT32_MAX || cost(p, form) >= direct_cost(p)) continue;
+        const bool first = cost(p, form) < cost(p, forms.of[0]);
+        for (int j = forms.count; j > (first ? 0 : 1); --j) forms.of[j] = forms.of[j - 1];
+        forms.of[first ? 0 : 1] = form;
+        ++forms.count;
+    }
+    return forms;
 }
 
 }  // namespace
 
-WinogradForm winograd_choice(const zp_conv_2d_params &p) {
-    const WinogradForm other = without(p, kWinograd4);
-    return cost(p, kWinograd4) < cost(p, other) ? kWinograd4 : other;
-}
+WinogradForm winograd_choice(const zp_conv_2d_params &p) { return forms_of(p).of[0]; }
 
 bool winograd_pack_as(const zp_conv_2d_params &p, WinogradForm form, const void *const *inputs, void *packed) {
     const auto *weights = static_cast<const int8_t *>(inputs[1]);
     const auto *bias = static_cast<const int32_t *>(inputs[2]);
     auto *to = static_cast<uint8_t *>(packed) + kWinogradHeaderBytes;
-    if (form != kDirect && !winograd_fits(p, form, weights, bias)) return false;
-    const WinogradHeader header = {form};
-    memset(packed, 0, static_cast<size_t>(kWinogradHeaderBytes));
-    memcpy(packed, &header, sizeof header);
     const MatmulShape direct = matmul_shape(p);
+    const WinogradHeader header = {form};
     if (form == kDirect) {
         matmul_pack(direct, Avx2Forms(), inputs, to);
+        memcpy(packed, &header, sizeof header);
         return true;
     }
     const WinogradShape s = winograd_shape(p, form);
+    if (!winograd_fits(p, s, weights)) return false;
+    memcpy(packed, &header, sizeof header);
     constexpr int64_t panel = kLayout.panel();
     for (int64_t first = 0; first < s.out_c; first += panel, to += s.panel_bytes()) {
         const int64_t width = s.out_c - first < panel ? s.out_c - first : panel;
-        const int8_t *from = weights + first * 9 * s.in_c;
+        const int8_t *from = weights + first * s.taps * s.in_c;
         uint8_t *table = to + s.weight_bytes();
-        (form == kWinograd4 ? pack_panel<4> : pack_panel<2>)(s, from, p.weight_zero_point, width, to);
+        pack_panel(s, from, p.weight_zero_point, width, to);
         memset(table, 0, static_cast<size_t>(s.panel_bytes() - s.weight_bytes()));
         matmul_pack_table(direct, kLayout, first, width, inputs, table);
-        if (form == kWinograd4) pack_offsets(p, from, bias ? bias + first : nullptr, width, table + s.table_bytes());
+        pack_offsets(p, s, from, bias ? bias + first : nullptr, width, table + s.table_bytes());
     }
     return true;
 }
 
-bool zp_conv_2d_winograd_accepts(const void *params) {
-    const zp_conv_2d_params &p = conv_2d(params);
-    if (p.kernel_h != 3 || p.kernel_w != 3 || p.stride_h != 1 || p.stride_w != 1 || p.dilation_h != 1 || p.dilation_w != 1) return false;
-    if (p.groups != 1 || !matmul_accepts(matmul_shape(p), kLayout)) return false;
-    return accepts_form(p, kWinograd2) && accepts_form(p, kWinograd4) && winograd_choice(p) != kDirect;
-}
-
-// (Where the choice is the direct kernel, nothing but a test calls these.)
-static WinogradForm counted_form(const zp_conv_2d_params &p) {
-    return winograd_choice(p) == kWinograd4 ? kWinograd4 : kWinograd2;
-}
+bool zp_conv_2d_winograd_accepts(const void *params) { return winograd_choice(conv_2d(params)) != kDirect; }
 
 // Room for every form that the weights may ask for.
 size_t zp_conv_2d_winograd_packed_bytes(const void *params) {
     const zp_conv_2d_params &p = conv_2d(params);
-    const int64_t direct = matmul_packed_bytes(matmul_shape(p), Avx2Forms());
-    return static_cast<size_t>(kWinogradHeaderBytes + larger(direct, larger(packed_bytes(p, kWinograd2), packed_bytes(p, counted_form(p)))));
+    const Forms forms = forms_of(p);
+    int64_t most = kWinogradHeaderBytes + matmul_packed_bytes(matmul_shape(p), Avx2Forms());
+    for (int i = 0; i + 1 < forms.count; ++i) most = larger(most, winograd_shape(p, forms.of[i]).packed_bytes());
+    return static_cast<size_t>(most);
 }
 
 void zp_conv_2d_winograd_pack(const void *params, const void *const *inputs, void *packed) {
     const zp_conv_2d_params &p = conv_2d(params);
-    for (WinogradForm form = winograd_choice(p); !winograd_pack_as(p, form, inputs, packed);) form = without(p, form);
+    const Forms forms = forms_of(p);
+    for (int i = 0; !winograd_pack_as(p, forms.of[i], inputs, packed);) ++i;  // (the direct kernel takes all)
 }
 
 size_t zp_conv_2d_winograd_scratch_bytes(const void *params) {
     const zp_conv_2d_params &p = conv_2d(params);
-    const int64_t ours = winograd_shape(p, counted_form(p)).scratch_bytes();
-    return static_cast<size_t>(larger(matmul_shape(p).scratch_bytes(kLayout), larger(winograd_shape(p, kWinograd2).scratch_bytes(), ours)));
+    const Forms forms = forms_of(p);
+    int64_t most = matmul_shape(p).scratch_bytes(kLayout);
+    for (int i = 0; i + 1 < forms.count; ++i) most = larger(most, winograd_shape(p, forms.of[i]).scratch_bytes());
+    return static_cast<size_t>(most);
 }
 
 int64_t zp_conv_2d_winograd_units(const void *params) {
     const zp_conv_2d_params &p = conv_2d(params);
-    return winograd_shape(p, counted_form(p)).units();
+    const WinogradForm form = winograd_choice(p);
+    return form == kDirect ? zp_conv_2d_units_avx2(params) : winograd_shape(p, form).units();
 }
 
 }  // namespace zp

@@ -51,8 +51,8 @@
 
 namespace zp {
 
-// Outputs of a tile along a line; 0 is the direct kernel.
-enum WinogradForm : int32_t { kDirect = 0, kWinograd2 = 2, kWinograd4 = 4 };
+// 0: the direct kernel. Else the outputs of a square tile along a line, or tiles of a line for filters of a line.
+enum WinogradForm : int32_t { kDirect = 0, kWinogradLine = 1, kWinograd2 = 2, kWinograd4 = 4 };
 
 struct WinogradHeader {
     int32_t form;  // what follows is its operand
@@ -60,17 +60,24 @@ struct WinogradHeader {
 constexpr int64_t kWinogradHeaderBytes = 64;
 
 struct WinogradShape {
-    int64_t in_c, out_c, outputs, tile_lines, tile_columns, tiles;  // tiles: of all images
-    int64_t block_tiles;                                            // tiles of a block; the last one may have fewer
+    int64_t in_c, out_c, taps;              // taps: of a filter, all of them
+    int64_t positions;                      // of a transformed tile
+    int64_t tile_h, tile_w;                 // outputs of a tile
+    int64_t tile_lines, tile_columns, tiles;  // tiles: of all images
+    int64_t block_tiles;                    // tiles of a block; the last one may have fewer
+    int64_t growth;                         // |U| <= growth |w'|
+    int64_t point_one;                      // the position whose column of A^T is in the proportion of the factors, and
+    uint32_t factor;                        // what c is multiplied by there
+    int places;                             // the largest power of two among the factors
 
     static constexpr MatmulLayout kLayout = kAvx2Layout;
 
-    int64_t positions() const { return (outputs + 2) * (outputs + 2); }
     int64_t pairs() const { return (in_c + 1) / 2; }
     int64_t panels() const { return (out_c + kLayout.panel() - 1) / kLayout.panel(); }
-    int64_t weight_bytes() const { return positions() * pairs() * kLayout.panel() * 4; }
+    int64_t weight_bytes() const { return positions * pairs() * kLayout.panel() * 4; }
     int64_t table_bytes() const { return 6 * 4 * kLayout.panel() + 64; }
-    int64_t panel_bytes() const { return weight_bytes() + table_bytes() + (outputs == kWinograd4 ? 2 * 4 * kLayout.panel() : 0); }
+    int64_t panel_bytes() const { return weight_bytes() + table_bytes() + 2 * 4 * kLayout.panel(); }
+    int64_t packed_bytes() const { return kWinogradHeaderBytes + panels() * panel_bytes(); }
 
     int64_t blocks() const { return (tiles + block_tiles - 1) / block_tiles; }
     int64_t units() const { return blocks() * panels(); }
@@ -81,19 +88,40 @@ struct WinogradShape {
     int64_t tile_pitch() const { return pairs() * 4; }
     int64_t value_pitch() const { return odd_lines(block_tiles * tile_pitch()); }
     int64_t product_pitch() const { return odd_lines(block_tiles * 64); }
-    int64_t scratch_bytes() const { return padding_bytes() + positions() * (value_pitch() + product_pitch()); }
+    int64_t scratch_bytes() const { return padding_bytes() + positions * (value_pitch() + product_pitch()); }
 };
 
+// Taps of a filter of one line, else 0.
+inline int64_t line_taps(const zp_conv_2d_params &p) { return p.kernel_h == 1 ? p.kernel_w : p.kernel_w == 1 ? p.kernel_h : 0; }
+
+// `form` is one that the filter can have.
 inline WinogradShape winograd_shape(const zp_conv_2d_params &p, WinogradForm form) {
     WinogradShape s;
     s.in_c = p.in_c;
     s.out_c = p.out_c;
-    s.outputs = form;
-    s.tile_lines = (p.out_h + form - 1) / form;
-    s.tile_columns = (p.out_w + form - 1) / form;
+    s.taps = int64_t{p.kernel_h} * p.kernel_w;
+    if (form == kWinogradLine) {
+        const int64_t outputs = s.taps == 7 ? 2 : 4;
+        s.positions = outputs + s.taps - 1;
+        s.tile_h = p.kernel_h == 1 ? 1 : outputs;
+        s.tile_w = p.kernel_h == 1 ? outputs : 1;
+        s.growth = s.taps == 7 ? 140 : 7;
+        s.point_one = 1;
+        s.factor = s.taps == 7 ? 360 : 6;
+        s.places = 3;
+    } else {
+        s.positions = (form + 2) * (form + 2);
+        s.tile_h = s.tile_w = form;
+        s.growth = form == kWinograd4 ? 49 : 9;
+        s.point_one = form + 3;
+        s.factor = form == kWinograd4 ? 36 : 4;
+        s.places = form == kWinograd4 ? 6 : 2;
+    }
+    s.tile_lines = (p.out_h + s.tile_h - 1) / s.tile_h;
+    s.tile_columns = (p.out_w + s.tile_w - 1) / s.tile_w;
     s.tiles = p.batch * s.tile_lines * s.tile_columns;
     // V in about 400 KB; blocks of equal size.
-    const int64_t fit = 200000 / s.positions() / s.in_c, most = fit < 12 ? 12 : fit > 72 ? 72 : fit;
+    const int64_t fit = 200000 / s.positions / s.in_c, most = fit < 12 ? 12 : fit > 72 ? 72 : fit;
     const int64_t count = (s.tiles + most - 1) / most;
     s.block_tiles = (s.tiles + count - 1) / count;
     return s;
