@@ -12,7 +12,7 @@ namespace {
 
 using zp::WinogradForm;
 
-long accepted = 0, at_the_bound = 0, beyond_the_bound = 0, form_bytes[5] = {}, form_cases[5] = {}, refused_cases[5] = {};
+long accepted = 0, at_the_ends[2][5] = {}, form_bytes[5] = {}, form_cases[5] = {}, refused_cases[5] = {};
 
 std::int64_t sizes_of(const zp_conv_2d_params &p, const std::vector<std::int8_t> &w, std::int64_t channel) {
     const std::int64_t k = std::int64_t{p.kernel_h} * p.kernel_w * p.in_c;
@@ -21,10 +21,22 @@ std::int64_t sizes_of(const zp_conv_2d_params &p, const std::vector<std::int8_t>
     return sizes;
 }
 
+std::string shape_of(const zp_conv_2d_params &p) {
+    return "conv_2d kernel batch in out pad " + list(p.kernel_h, p.kernel_w, p.batch, p.in_h, p.in_w, p.in_c, p.out_h, p.out_w, p.out_c, p.pad_top, p.pad_left);
+}
+
+std::vector<WinogradForm> forms_of(const zp_conv_2d_params &p) {
+    if (p.kernel_h == 3 && p.kernel_w == 3) return {zp::kWinograd2, zp::kWinograd4};
+    return {zp::kWinogradLine};
+}
+
+// Places of the window of sums: 32 less those that the factors take.
+int window_places(WinogradForm form) { return form == zp::kWinograd4 ? 26 : form == zp::kWinograd2 ? 30 : 29; }
+
 // The bounds of winograd.h, in the plain way: the window of the sums, and transformed weights in int16.
 bool within_bounds(const zp_conv_2d_params &p, WinogradForm form, const std::vector<std::int8_t> &w) {
     for (std::int64_t channel = 0; channel < p.out_c; ++channel)
-        if (255 * sizes_of(p, w, channel) >= std::int64_t{1} << (form == zp::kWinograd4 ? 26 : form == zp::kWinograd2 ? 30 : 29)) return false;
+        if (255 * sizes_of(p, w, channel) >= std::int64_t{1} << window_places(form)) return false;
     if (p.kernel_h * p.kernel_w != 7) return true;
     return std::all_of(w.begin(), w.end(), [&](std::int8_t v) { return 140 * std::abs(v - p.weight_zero_point) <= INT16_MAX; });
 }
@@ -59,9 +71,8 @@ bool compare_form(const zp_conv_2d_params &p, WinogradForm form, const std::vect
     }
     for (std::size_t i = 0; i < expected.size(); ++i)
         if (y[i] != expected[i]) {
-            std::fprintf(stderr, "F(%d) differs at byte %zu of %zu: %d, expected %d\n  seed %llu: batch in out pad %s\n", form, i, expected.size(),
-                         y[i], expected[i], static_cast<unsigned long long>(seed),
-                         list(p.batch, p.in_h, p.in_w, p.in_c, p.out_h, p.out_w, p.out_c, p.pad_top, p.pad_left).c_str());
+            std::fprintf(stderr, "form %d differs at byte %zu of %zu: %d, expected %d\n  seed %llu: %s\n", form, i, expected.size(), y[i], expected[i],
+                         static_cast<unsigned long long>(seed), shape_of(p).c_str());
             std::exit(1);
         }
     form_bytes[form] += static_cast<long>(expected.size());
@@ -91,74 +102,75 @@ void conv_2d_case(std::uint64_t seed) {
     p.batch = random.between(1, 2);
     p.in_c = deep ? random.between(300, 700) : random.one_of(channels);
     p.out_c = deep ? random.between(16, 40) : random.one_of(channels);
-    p.kernel_h = p.kernel_w = 3;
+    const int kind = random.between(0, 5);  // 3x3; 1x7, 7x1, 1x3, 3x1
+    p.kernel_h = kind < 2 ? 3 : kind == 2 || kind == 4 ? 1 : kind == 3 ? 7 : 3;
+    p.kernel_w = kind < 2 ? 3 : kind == 3 || kind == 5 ? 1 : kind == 2 ? 7 : 3;
     p.stride_h = p.stride_w = p.dilation_h = p.dilation_w = p.groups = 1;
     p.out_h = random.between(1, deep ? 9 : 17);
     p.out_w = random.between(1, deep ? 9 : 17);
-    p.pad_top = random.between(0, 3) ? random.between(0, 1) : random.between(0, 4);
-    p.pad_left = random.between(0, 3) ? random.between(0, 1) : random.between(0, 4);
-    // Same, valid, or anything: images that end before the last window or reach beyond it.
-    const auto size = [&](std::int32_t out, std::int32_t pad) {
-        return random.between(0, 3) ? (pad ? out : out + 2) : random.between(1, out + 4);
+    const auto padding = [&](std::int32_t kernel) {
+        return random.between(0, 3) ? random.between(0, 1) * ((kernel - 1) / 2) : random.between(0, kernel + 1);
     };
-    p.in_h = size(p.out_h, p.pad_top);
-    p.in_w = size(p.out_w, p.pad_left);
+    p.pad_top = padding(p.kernel_h);
+    p.pad_left = padding(p.kernel_w);
+    // Same, valid, or anything: images that end before the last window or reach beyond it.
+    const auto size = [&](std::int32_t out, std::int32_t pad, std::int32_t kernel) {
+        return random.between(0, 3) ? (pad ? out : out + kernel - 1) : random.between(1, out + 4);
+    };
+    p.in_h = size(p.out_h, p.pad_top, p.kernel_h);
+    p.in_w = size(p.out_w, p.pad_left, p.kernel_w);
     random_zero_points(random, p);
     const Rescaling rescaling(random, p.out_c);
     p.multiplier = rescaling.multiplier.data();
     p.shift = rescaling.shift.data();
-    const std::int64_t k = std::int64_t{9} * p.in_c;
+    const std::int64_t k = std::int64_t{p.kernel_h} * p.kernel_w * p.in_c;
     auto x = bytes(random, std::int64_t{p.batch} * p.in_h * p.in_w * p.in_c);
     auto w = weights(random, p.out_c * k);
     if (random.between(0, 3) == 0) make_extreme(random, x, -128);
     if (random.between(0, 3) == 0) make_extreme(random, w, random.between(0, 1) ? std::int8_t{-128} : std::int8_t{-127});
     auto bias = biases(random, p.out_c);
-    for (auto &b : bias)
-        if (b <= -(1 << 29) || b >= 1 << 29) b /= 8;  // so that the next choice decides
     const bool with_bias = random.between(0, 2) != 0;
-    const int near = with_bias ? random.between(0, 4) : 4;
-    if (near < 2) {  // one channel as far as its weights let it go, or one further
-        const auto channel = static_cast<std::int64_t>(random.between(0, p.out_c - 1));
-        const std::int64_t sizes = sizes_of(p, w, channel);
-        const std::int64_t room = (std::int64_t{1} << 29) - sizes * std::max(128 + p.input_zero_point, 127 - p.input_zero_point) - 1 + near;
-        if (room >= near) {
-            bias[static_cast<std::size_t>(channel)] = static_cast<std::int32_t>(random.between(0, 1) ? room : -room);
-            ++(near ? beyond_the_bound : at_the_bound);
-        }
-    }
     const auto accepts = cases_of_record["conv_2d_s8_avx2_winograd"];
     compare("conv_2d", &p, {x.data(), w.data(), with_bias ? bias.data() : nullptr}, std::int64_t{p.batch} * p.out_h * p.out_w * p.out_c,
             std::int64_t{p.batch} * p.out_h, seed,
-            "conv_2d batch in out pad " + list(p.batch, p.in_h, p.in_w, p.in_c, p.out_h, p.out_w, p.out_c, p.pad_top, p.pad_left));
+            shape_of(p));
     accepted += cases_of_record["conv_2d_s8_avx2_winograd"] - accepts;
     const std::int32_t *given = with_bias ? bias.data() : nullptr;
     const auto expected = expected_of(p, x, w, given);
-    for (const WinogradForm form : {zp::kWinograd2, zp::kWinograd4}) compare_form(p, form, x, w, given, expected, seed);
+    for (const WinogradForm form : forms_of(p)) compare_form(p, form, x, w, given, expected, seed);
 }
 
-// Sums at both ends of the window of F(4x4): every channel's weights add up to just what the bound allows (`beyond` 0) or to one more, every
+// Sums at both ends of a form's window: every channel's weights add up to just what the bound allows (`beyond` 0) or to one more, every
 // input is the extreme of its weight's sign, and multiplier and bias bring the very sums to the codes.
-void window_case(std::uint64_t seed, int beyond) {
+void window_case(std::uint64_t seed, WinogradForm form, int beyond) {
     Random random(seed);
     zp_conv_2d_params p{};
-    const std::int32_t depths[] = {256, 257, 300, 384}, zero_points[] = {-128, 127, 0, -77};
+    const bool upright = random.between(0, 1), long_line = random.between(0, 1);
+    const std::int32_t length = form == zp::kWinogradLine && long_line ? 7 : 3;
+    p.kernel_h = form == zp::kWinogradLine && !upright ? 1 : length;
+    p.kernel_w = form == zp::kWinogradLine && upright ? 1 : length;
+    const std::int64_t taps = std::int64_t{p.kernel_h} * p.kernel_w, most = ((std::int64_t{1} << window_places(form)) - 1) / 255;
+    // Only F(4x4) has a window that weights of both signs fill; the others take weights from a zero point at the other end.
+    const std::int64_t largest = form == zp::kWinograd4 ? 127 : taps == 7 ? 234 : 255;
     p.batch = 1;
-    p.in_c = random.one_of(depths);
+    p.in_c = static_cast<std::int32_t>(most / taps / largest + random.between(2, 60));
     p.out_c = random.between(16, 24);
-    p.kernel_h = p.kernel_w = 3;
     p.stride_h = p.stride_w = p.dilation_h = p.dilation_w = p.groups = 1;
-    p.out_h = random.between(1, 9);
-    p.out_w = random.between(1, 9);
-    p.pad_top = p.pad_left = random.between(0, 1);
-    p.in_h = p.out_h + 2 - 2 * p.pad_top;
-    p.in_w = p.out_w + 2 - 2 * p.pad_left;
-    if (p.in_h < 1 || p.in_w < 1) return;
+    p.out_h = random.between(1, form == zp::kWinograd4 ? 9 : 4);
+    p.out_w = random.between(1, form == zp::kWinograd4 ? 9 : 4);
+    const bool same = random.between(0, 1) != 0;
+    p.pad_top = same ? (p.kernel_h - 1) / 2 : 0;
+    p.pad_left = same ? (p.kernel_w - 1) / 2 : 0;
+    p.in_h = p.out_h + (same ? 0 : p.kernel_h - 1);
+    p.in_w = p.out_w + (same ? 0 : p.kernel_w - 1);
+    const std::int32_t zero_points[] = {-128, 127, 0, -77};
     p.input_zero_point = random.one_of(zero_points);
     p.clamp_min = -128;
     p.clamp_max = 127;
-    const std::int64_t k = std::int64_t{9} * p.in_c, most = ((std::int64_t{1} << 26) - 1) / 255;
-    const int pattern = random.between(0, 3);  // signs of the weights: all +, all -, by channel, all - from a zero point of 127
-    p.weight_zero_point = pattern == 3 ? 127 : 0;
+    const std::int64_t k = taps * p.in_c;
+    // Signs of the weights: all +, all -, by channel; from a zero point, all of the other sign.
+    const int pattern = form == zp::kWinograd4 ? random.between(0, 2) : random.between(0, 1);
+    p.weight_zero_point = form == zp::kWinograd4 ? 0 : pattern == 1 ? 127 : -128;
     const bool highest = random.between(0, 1);
     std::vector<std::int8_t> x(static_cast<std::size_t>(p.in_h * p.in_w * p.in_c)), w(static_cast<std::size_t>(p.out_c * k));
     std::vector<bool> negative(static_cast<std::size_t>(p.in_c));
@@ -185,30 +197,40 @@ void window_case(std::uint64_t seed, int beyond) {
     p.multiplier = multiplier.data();
     p.shift = shift.data();
     const auto expected = expected_of(p, x, w, bias.data());
-    CHECK(compare_form(p, zp::kWinograd4, x, w, bias.data(), expected, seed) == (beyond == 0));
-    compare_form(p, zp::kWinograd2, x, w, bias.data(), expected, seed);
+    for (const WinogradForm each : forms_of(p)) {
+        const bool taken = compare_form(p, each, x, w, bias.data(), expected, seed);
+        if (each == form) CHECK(taken == (beyond == 0));
+    }
+    ++at_the_ends[beyond][form];
     compare("conv_2d", &p, {x.data(), w.data(), bias.data()}, static_cast<std::int64_t>(expected.size()), p.out_h, seed, "at the window's end");
 }
 
 // The matrices of winograd.h, multiplied out: A^T [(G g) . (B^T d)] is a convolution times the factor of its line.
-template <unsigned OUT>
-void check_matrices(const int (&at)[OUT][OUT + 2], const int (&g)[OUT + 2][3], const int (&bt)[OUT + 2][OUT + 2], const int (&factors)[OUT]) {
+template <unsigned OUT, unsigned TAPS, unsigned IN>
+void check_matrices(const int (&at)[OUT][IN], const int (&g)[IN][TAPS], const int (&bt)[IN][IN], const int (&factors)[OUT]) {
+    static_assert(IN == OUT + TAPS - 1, "minimal");
     for (unsigned i = 0; i < OUT; ++i)
-        for (unsigned tap = 0; tap < 3; ++tap)
-            for (unsigned d = 0; d < OUT + 2; ++d) {
+        for (unsigned tap = 0; tap < TAPS; ++tap)
+            for (unsigned d = 0; d < IN; ++d) {
                 int sum = 0;
-                for (unsigned k = 0; k < OUT + 2; ++k) sum += at[i][k] * g[k][tap] * bt[k][d];
+                for (unsigned k = 0; k < IN; ++k) sum += at[i][k] * g[k][tap] * bt[k][d];
                 CHECK(sum == (d == i + tap ? factors[i] : 0));
             }
 }
 
-void check_both_matrices() {
-    check_matrices<2>({{1, 1, 1, 0}, {0, 1, -1, -1}}, {{2, 0, 0}, {1, 1, 1}, {1, -1, 1}, {0, 0, 2}},
-                      {{1, 0, -1, 0}, {0, 1, 1, 0}, {0, -1, 1, 0}, {0, 1, 0, -1}}, {2, 2});
-    check_matrices<4>({{1, 4, 4, 1, 1, 0}, {0, 2, -2, 1, -1, 0}, {0, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 1}},
-                      {{6, 0, 0}, {-1, -1, -1}, {-1, 1, -1}, {1, 2, 4}, {1, -2, 4}, {0, 0, 6}},
-                      {{4, 0, -5, 0, 1, 0}, {0, -4, -4, 1, 1, 0}, {0, 4, -4, -1, 1, 0}, {0, -2, -1, 2, 1, 0}, {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1}},
-                      {24, 12, 6, 6});
+void check_all_matrices() {
+    check_matrices<2, 3, 4>({{1, 1, 1, 0}, {0, 1, -1, -1}}, {{2, 0, 0}, {1, 1, 1}, {1, -1, 1}, {0, 0, 2}},
+                            {{1, 0, -1, 0}, {0, 1, 1, 0}, {0, -1, 1, 0}, {0, 1, 0, -1}}, {2, 2});
+    check_matrices<4, 3, 6>({{1, 4, 4, 1, 1, 0}, {0, 2, -2, 1, -1, 0}, {0, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 1}},
+                            {{6, 0, 0}, {-1, -1, -1}, {-1, 1, -1}, {1, 2, 4}, {1, -2, 4}, {0, 0, 6}},
+                            {{4, 0, -5, 0, 1, 0}, {0, -4, -4, 1, 1, 0}, {0, 4, -4, -1, 1, 0}, {0, -2, -1, 2, 1, 0}, {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1}},
+                            {24, 12, 6, 6});
+    check_matrices<2, 7, 8>({{1, 1, 1, 1, 1, 2, 2, 0}, {0, 1, -1, 2, -2, 1, -1, 1}},
+                            {{-90, 0, 0, 0, 0, 0, 0}, {-20, -20, -20, -20, -20, -20, -20}, {-20, 20, -20, 20, -20, 20, -20}, {1, 2, 4, 8, 16, 32, 64},
+                             {1, -2, 4, -8, 16, -32, 64}, {64, 32, 16, 8, 4, 2, 1}, {64, -32, 16, -8, 4, -2, 1}, {0, 0, 0, 0, 0, 0, 90}},
+                            {{-4, 0, 21, 0, -21, 0, 4, 0}, {0, 4, 4, -17, -17, 4, 4, 0}, {0, -4, 4, 17, -17, -4, 4, 0}, {0, 2, 1, -10, -5, 8, 4, 0},
+                             {0, -2, 1, 10, -5, -8, 4, 0}, {0, 4, 8, -5, -10, 1, 2, 0}, {0, -4, 8, 5, -10, -1, 2, 0}, {0, -4, 0, 21, 0, -21, 0, 4}},
+                            {360, 360});
 }
 
 // Shapes that are the direct kernel's.
@@ -255,21 +277,22 @@ int main(int argc, char **argv) {
         std::printf("case %s: %ld bytes equal\n", argv[1], compared_bytes);
         return 0;
     }
-    check_both_matrices();
+    check_all_matrices();
     check_refusals();
     bool built = false;
     for (const KernelRecord &record : zp::kernel_records()) built = built || (std::string(record.name) == "conv_2d_s8_avx2_winograd" && is_supported(record));
     if (!built) return 0;
     for (std::uint64_t seed = 0; seed < 800; ++seed) conv_2d_case(seed);
-    for (std::uint64_t seed = 0; seed < 60; ++seed) window_case(seed, static_cast<int>(seed % 3 == 0));
-    for (const int form : {2, 4}) {
-        std::printf("F(%dx%d): %ld cases, %ld bytes equal, %ld cases refused\n", form, form, form_cases[form], form_bytes[form], refused_cases[form]);
-        CHECK(form_cases[form] > 500 && refused_cases[form] > 15);
+    for (std::uint64_t seed = 0; seed < 150; ++seed)
+        window_case(seed, seed % 5 == 0 ? zp::kWinograd2 : seed % 5 < 3 ? zp::kWinogradLine : zp::kWinograd4, static_cast<int>(seed % 3 == 0));
+    for (const int form : {zp::kWinogradLine, zp::kWinograd2, zp::kWinograd4}) {
+        std::printf("form %d: %ld cases, %ld bytes equal, %ld cases refused; %ld at the ends of the window, %ld beyond\n", form, form_cases[form],
+                    form_bytes[form], refused_cases[form], at_the_ends[0][form], at_the_ends[1][form]);
+        CHECK(form_cases[form] > 200 && at_the_ends[0][form] >= 10 && at_the_ends[1][form] >= 10 && refused_cases[form] >= 10);
     }
-    std::printf("%ld cases, %ld by Winograd, %ld bytes equal, %ld cases with more than one output value, %ld at the bound, %ld beyond it\n",
-                compared_cases, accepted, compared_bytes, changing_cases, at_the_bound, beyond_the_bound);
-    CHECK(accepted > 400);
-    CHECK(at_the_bound > 50 && beyond_the_bound > 50);
+    std::printf("%ld cases, %ld by Winograd, %ld bytes equal, %ld cases with more than one output value\n",
+                compared_cases, accepted, compared_bytes, changing_cases);
+    CHECK(accepted > 200);
     CHECK(changing_cases > 400);
     return 0;
 }
