@@ -24,11 +24,11 @@ const Layer kLayers[] = {
     // Inception v3
     {147, 32, 32, 3, 3, 0}, {147, 32, 64, 3, 3, 1}, {71, 80, 192, 3, 3, 0}, {35, 64, 96, 3, 3, 1}, {35, 96, 96, 3, 3, 1}, {8, 448, 384, 3, 3, 1},
     {17, 128, 128, 1, 7, 1}, {17, 128, 192, 7, 1, 1}, {17, 160, 160, 1, 7, 1}, {17, 192, 192, 1, 7, 1}, {17, 192, 192, 7, 1, 1},
-    {8, 384, 384, 1, 3, 1}, {8, 384, 384, 3, 1, 1},
+    {35, 48, 64, 5, 5, 1}, {8, 384, 384, 1, 3, 1}, {8, 384, 384, 3, 1, 1},
     // Small ones, for the choice
     {112, 16, 16, 3, 3, 1}, {56, 32, 32, 3, 3, 1}, {28, 32, 32, 3, 3, 1}, {14, 32, 32, 3, 3, 1}, {14, 64, 64, 3, 3, 1}, {7, 64, 64, 3, 3, 1},
     {28, 16, 16, 3, 3, 1}, {14, 16, 64, 3, 3, 1}, {5, 32, 32, 3, 3, 1}, {10, 64, 64, 3, 3, 1}, {28, 32, 32, 1, 3, 1}, {28, 32, 32, 7, 1, 1},
-    {14, 64, 64, 3, 1, 1}, {14, 64, 64, 1, 7, 1}, {28, 16, 16, 1, 3, 1}, {7, 64, 64, 7, 1, 1},
+    {14, 64, 64, 3, 1, 1}, {14, 64, 64, 1, 7, 1}, {28, 16, 16, 1, 3, 1}, {7, 64, 64, 7, 1, 1}, {14, 32, 32, 5, 5, 1}, {28, 16, 16, 5, 5, 0}, {14, 64, 64, 1, 5, 1}, {14, 64, 64, 3, 5, 1},
 };
 
 double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
@@ -74,7 +74,7 @@ int main(int argc, char **argv) {
         std::vector<std::int8_t> y(static_cast<std::size_t>(p.out_h * p.out_w * p.out_c)), expected;
         const void *const inputs[] = {x.data(), w.data(), bias.data()};
         double best[3] = {1e9, 1e9, 0}, packing[3] = {};
-        const bool line = zp::line_taps(p) != 0;
+        const bool line = zp::line_filter(p).taps != 0;
         const zp::WinogradForm forms[] = {zp::kDirect, line ? zp::kWinogradLine : zp::kWinograd2, zp::kWinograd4};
         for (int i = 0; i < (line ? 2 : 3); ++i) {
             const auto s = zp::winograd_shape(p, forms[std::max(i, 1)]);

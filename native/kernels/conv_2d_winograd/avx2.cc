@@ -24,10 +24,10 @@ struct Work {
 struct Place {
     int64_t image, line, column;
 
-    void next(const WinogradShape &s) {
-        if (++column < s.tile_columns) return;
+    void next(int64_t lines, int64_t columns) {
+        if (++column < columns) return;
         column = 0;
-        if (++line < s.tile_lines) return;
+        if (++line < lines) return;
         line = 0;
         ++image;
     }
@@ -76,8 +76,10 @@ void transform_block(const Work &work, int64_t first, int64_t tiles) {
     const WinogradShape &s = work.s;
     const int64_t in_h = SQUARE || s.tile_w == 1 ? Step::kIn : 1, in_w = SQUARE || s.tile_h == 1 ? Step::kIn : 1;
     const int64_t value_pitch = s.value_pitch(), line_bytes = int64_t{p.in_w} * p.in_c;
+    // Filters of several lines look at as many more lines of values; their blocks lie in one image.
+    const int64_t more = s.lines - 1, lines = s.tile_lines + more;
     Place at = place_of(s, first);
-    for (int64_t t = 0; t < tiles; ++t, at.next(s)) {
+    for (int64_t t = 0; t < tiles + more * s.tile_columns; ++t, at.next(lines, s.tile_columns)) {
         const int64_t h = s.tile_h * at.line - p.pad_top, w = s.tile_w * at.column - p.pad_left;
         const int64_t corner = ((at.image * p.in_h + h) * p.in_w + w) * p.in_c;
         const int8_t *pixels[SQUARE ? Step::kIn * Step::kIn : Step::kIn];
@@ -100,40 +102,54 @@ void transform_block(const Work &work, int64_t first, int64_t tiles) {
     }
 }
 
-// m of ROWS tiles for one position, whose sums start with a number of each channel.
+// What the products of one position need.
+struct Products {
+    const uint8_t *values, *w, *starts;  // starts: what the sums of each channel begin with
+    int64_t pitch, pairs;                // from tile to tile
+    int64_t lines, line_pitch;           // lines of the filter, and from a line of values to the next
+    uint8_t *to;
+};
+
+// m of ROWS tiles.
 template <unsigned ROWS, unsigned VECTORS>
-void multiply(const uint8_t *values, int64_t pitch, const uint8_t *w, int64_t pairs, const uint8_t *starts, uint8_t *to) {
+void multiply(const Products &p) {
     Sums<ROWS, VECTORS> sums;
     repeat<VECTORS>([&](auto v) ZP_INLINE {
-        const __m256i start = load(starts + 32 * v);
+        const __m256i start = load(p.starts + 32 * v);
         repeat<ROWS>([&](auto r) ZP_INLINE { sums.of[r][v] = start; });
     });
-    const uint8_t *rows[ROWS];
-    repeat<ROWS>([&](auto r) ZP_INLINE { rows[r] = values + static_cast<int64_t>(r) * pitch; });
-    for (int64_t at = 0; at < 4 * pairs; at += 4, w += 32 * VECTORS) {
-        _mm_prefetch(w + kAhead, _MM_HINT_T0);
-        add_pairs(sums, rows, at, w);
+    const uint8_t *w = p.w, *values = p.values;
+    const int64_t pitch = p.pitch, bytes = 4 * p.pairs;
+    for (int64_t line = p.lines; line > 0; --line, values += p.line_pitch) {
+        const uint8_t *rows[ROWS];
+        repeat<ROWS>([&](auto r) ZP_INLINE { rows[r] = values + static_cast<int64_t>(r) * pitch; });
+        for (int64_t at = 0; at < bytes; at += 4, w += 32 * VECTORS) {
+            _mm_prefetch(w + kAhead, _MM_HINT_T0);
+            add_pairs(sums, rows, at, w);
+        }
     }
+    uint8_t *to = p.to;
     repeat<ROWS>([&](auto r) ZP_INLINE { repeat<VECTORS>([&](auto v) ZP_INLINE { store(to + 64 * r + 32 * v, sums.of[r][v]); }); });
 }
 
 template <unsigned VECTORS>
 void multiply_block(const Work &work, int64_t tiles, const uint8_t *w, const uint8_t *offsets) {
-    static void (*const multiplies[6])(const uint8_t *, int64_t, const uint8_t *, int64_t, const uint8_t *, uint8_t *) = {
-        multiply<1, VECTORS>, multiply<2, VECTORS>, multiply<3, VECTORS>, multiply<4, VECTORS>, multiply<5, VECTORS>, multiply<6, VECTORS>};
+    static void (*const multiplies[6])(const Products &) = {multiply<1, VECTORS>, multiply<2, VECTORS>, multiply<3, VECTORS>,
+                                                            multiply<4, VECTORS>, multiply<5, VECTORS>, multiply<6, VECTORS>};
     const WinogradShape &s = work.s;
     const uint8_t none[64] = {};
     const int64_t groups = (tiles + kLayout.tile_rows - 1) / kLayout.tile_rows, rows = tiles / groups, taller = tiles % groups;
-    const int64_t pairs = s.pairs(), pitch = s.tile_pitch(), value_pitch = s.value_pitch(), product_pitch = s.product_pitch();
-    for (int64_t position = 0; position < s.positions; ++position, w += pairs * 32 * VECTORS) {
-        const uint8_t *starts = position == s.point_one ? offsets : none;
-        const uint8_t *from = work.values + position * value_pitch;
-        uint8_t *to = work.products + position * product_pitch;
+    Products p = {nullptr, w, nullptr, s.tile_pitch(), s.pairs(), s.lines, s.tile_columns * s.tile_pitch(), nullptr};
+    const int64_t value_pitch = s.value_pitch(), product_pitch = s.product_pitch();
+    for (int64_t position = 0; position < s.positions; ++position, p.w += s.lines * s.pairs() * 32 * VECTORS) {
+        p.starts = position == s.point_one ? offsets : none;
+        p.values = work.values + position * value_pitch;
+        p.to = work.products + position * product_pitch;
         for (int64_t group = 0; group < groups; ++group) {  // of equal height, or one more
             const int64_t count = rows + (group < taller ? 1 : 0);
-            multiplies[count - 1](from, pitch, w, pairs, starts, to);
-            from += count * pitch;
-            to += count * 64;
+            multiplies[count - 1](p);
+            p.values += count * p.pitch;
+            p.to += count * 64;
         }
     }
 }
@@ -202,7 +218,7 @@ void finish_block(const Work &work, int64_t first, int64_t tiles, int64_t channe
     const bool across = SQUARE || s.tile_h == 1;
     t.out_pitch = across ? p.out_c : line_bytes;
     Place at = place_of(s, first);
-    for (int64_t i = 0; i < tiles; ++i, at.next(s)) {
+    for (int64_t i = 0; i < tiles; ++i, at.next(s.tile_lines, s.tile_columns)) {
         const int64_t line = s.tile_h * at.line, column = s.tile_w * at.column;
         t.out = work.y + (at.image * p.out_h + line) * line_bytes + column * p.out_c + channel;
         const int64_t lines = p.out_h - line < s.tile_h ? p.out_h - line : s.tile_h;
@@ -227,11 +243,10 @@ void run_tiles(const zp_conv_2d_params &p, const WinogradShape &s, const zp_buff
     t.clamp_min = p.clamp_min;
     t.clamp_max = p.clamp_max;
 
-    const int64_t panels = s.panels(), per_block = s.block_tiles;
+    const int64_t panels = s.panels();
     int64_t have_block = -1;
     for (int64_t unit = begin; unit < end; ++unit) {
-        const int64_t block = unit / panels, panel = unit % panels, first = block * per_block;
-        const int64_t tiles = s.tiles - first < per_block ? s.tiles - first : per_block;
+        const int64_t block = unit / panels, panel = unit % panels, first = s.first_tile(block), tiles = s.tiles_from(first);
         if (block != have_block) transform_block<Step, SQUARE>(work, first, tiles);
         have_block = block;
         const uint8_t *weights = packed + panel * s.panel_bytes();
@@ -267,9 +282,11 @@ void zp_conv_2d_s8_avx2_winograd(const void *params, const zp_buffers *buffers, 
         return zp_conv_2d_s8_avx2(&p, &direct, static_cast<int32_t>(units * begin / counted), static_cast<int32_t>(units * end / counted));
     }
     const WinogradShape s = winograd_shape(p, static_cast<WinogradForm>(header.form));
+    const int64_t taps = s.taps / s.lines;
     const auto run = header.form == kWinograd4   ? run_tiles<Step4, true>
                      : header.form == kWinograd2 ? run_tiles<Step2, true>
-                     : s.taps == 7               ? run_tiles<Step2Of7, false>
+                     : taps == 7                 ? run_tiles<Step2Of7, false>
+                     : taps == 5                 ? run_tiles<Step4Of5, false>
                                                  : run_tiles<Step4, false>;
     run(p, s, buffers, s.units() * begin / counted, s.units() * end / counted);
 }

@@ -86,6 +86,22 @@ void filter_step_2_of_7(const Values *g, Values *u) {
     }
 }
 
+void filter_step_4_of_5(const Values *g, Values *u) {
+    for (int64_t k = 0; k < kChunk; ++k) {
+        const int16_t even = word(g[0][k] + g[2][k] + g[4][k]), odd = word(g[1][k] + g[3][k]);
+        const int16_t rising = word(g[0][k] + 4 * g[2][k] + 16 * g[4][k]), rising_odd = word(2 * g[1][k] + 8 * g[3][k]);
+        const int16_t falling = word(16 * g[0][k] + 4 * g[2][k] + g[4][k]), falling_odd = word(8 * g[1][k] + 2 * g[3][k]);
+        u[0][k] = word(-90 * g[0][k]);
+        u[1][k] = word(-20 * (even + odd));
+        u[2][k] = word(-20 * (even - odd));
+        u[3][k] = word(rising + rising_odd);
+        u[4][k] = word(rising - rising_odd);
+        u[5][k] = word(falling + falling_odd);
+        u[6][k] = word(falling - falling_odd);
+        u[7][k] = word(90 * g[4][k]);
+    }
+}
+
 template <unsigned IN, void (*STEP)(const Values &, const Values &, const Values &, Values *, int64_t)>
 void square_filters(const Values *taps, Values *u) {
     Values columns[IN * 3], all[IN * IN];  // [IN][3]; of its own, so that compilers know it apart from the rest
@@ -96,11 +112,12 @@ void square_filters(const Values *taps, Values *u) {
 
 constexpr int64_t kMostTaps = 9, kMostPositions = 36;
 
-// The filters of one output channel for `n` input channels, others 0; taps are `step` bytes apart. u: [positions].
+// The filters (or one line of them) of one output channel for `n` input channels, others 0. u: [positions].
 void transform_filters(const WinogradShape &s, const int8_t *w, int32_t zero_point, int64_t n, Values *u) {
     const auto minus = static_cast<int16_t>(zero_point);
+    const int64_t count = s.taps / s.lines;
     Values taps[kMostTaps];
-    for (int64_t tap = 0; tap < s.taps; ++tap) {
+    for (int64_t tap = 0; tap < count; ++tap) {
         const int8_t *from = w + tap * s.in_c;
         if (n == kChunk) {  // (a loop of its own, of constant length)
             for (int64_t k = 0; k < kChunk; ++k) taps[tap][k] = word(from[k] - minus);
@@ -108,9 +125,11 @@ void transform_filters(const WinogradShape &s, const int8_t *w, int32_t zero_poi
             for (int64_t k = 0; k < kChunk; ++k) taps[tap][k] = k < n ? word(from[k] - minus) : int16_t{0};
         }
     }
-    if (s.taps == 7) {
+    if (count == 7) {
         filter_step_2_of_7(taps, u);
-    } else if (s.taps == 3) {
+    } else if (count == 5) {
+        filter_step_4_of_5(taps, u);
+    } else if (count == 3) {
         filter_step_4(taps[0], taps[1], taps[2], u, 1);
     } else if (s.positions == 36) {
         square_filters<6, filter_step_4>(taps, u);
@@ -138,11 +157,14 @@ void pack_panel(const WinogradShape &s, const int8_t *weights, int32_t zero_poin
     const bool narrow = width <= kLayout.lanes;
     const int64_t lanes = narrow ? kLayout.lanes : kLayout.panel();
     Values u[kLayout.panel()][kMostPositions] = {};
-    for (int64_t first = 0; first < s.in_c; first += kChunk) {
+    const int64_t line_taps = s.taps / s.lines, chunks = (s.in_c + kChunk - 1) / kChunk;
+    for (int64_t i = 0; i < s.lines * chunks; ++i) {
+        const int64_t line = i / chunks, first = i % chunks * kChunk;
         const int64_t n = s.in_c - first < kChunk ? s.in_c - first : kChunk, pairs = (n + 1) / 2;
-        for (int64_t c = 0; c < width; ++c) transform_filters(s, weights + c * s.taps * s.in_c + first, zero_point, n, u[c]);
+        const int8_t *from = weights + line * line_taps * s.in_c + first;
+        for (int64_t c = 0; c < width; ++c) transform_filters(s, from + c * s.taps * s.in_c, zero_point, n, u[c]);
         for (int64_t position = 0; position < s.positions; ++position) {
-            uint8_t *lines = to + (position * s.pairs() + first / 2) * lanes * 4;
+            uint8_t *lines = to + ((position * s.lines + line) * s.pairs() + first / 2) * lanes * 4;
             for (int64_t pair = 0; pair < pairs; pair += 4)
                 for (int64_t c = 0; c < lanes; c += 4)  // (four channels from a multiple of four on are neighbours among the lanes)
                     spread(u[c][position] + 2 * pair, kMostPositions * kChunk, pairs - pair, lanes * 4,
@@ -187,7 +209,7 @@ int64_t cost(const zp_conv_2d_params &p, WinogradForm form) {
     // Of 16 channels of a tile.
     const int64_t values = form == kWinograd4 ? 19000 : form == kWinograd2 ? 6000 : 3000;
     const int64_t finish = form == kWinograd4 ? 37000 : form == kWinograd2 ? 10000 : 2500 * (s.tile_h + s.tile_w);
-    const int64_t products = s.positions * s.panels() * (s.pairs() * kPairCost + kRowCost);
+    const int64_t products = s.positions * s.panels() * (s.lines * s.pairs() * kPairCost + kRowCost);
     return s.tiles * (products + (s.in_c + 15) / 16 * values + s.panels() * finish) + weights_cost(s.packed_bytes());
 }
 
@@ -198,7 +220,7 @@ struct Forms {
 };
 
 Forms forms_of(const zp_conv_2d_params &p) {
-    const bool square = p.kernel_h == 3 && p.kernel_w == 3, line = line_taps(p) == 3 || line_taps(p) == 7;
+    const bool square = p.kernel_h == 3 && p.kernel_w == 3, line = line_filter(p).taps != 0;
     const bool plain = p.stride_h == 1 && p.stride_w == 1 && p.dilation_h == 1 && p.dilation_w == 1 && p.groups == 1;
     Forms forms = {{kDirect}, 1};
     if (!(square || line) || !plain || p.in_c < 16 || p.in_c > 1 << 14 || !matmul_accepts(matmul_shape(p), kLayout)) return forms;

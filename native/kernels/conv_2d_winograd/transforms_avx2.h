@@ -57,8 +57,9 @@ struct Step4 {
     }
 };
 
-struct Step2Of7 {
-    static constexpr unsigned kIn = 8, kOut = 2;
+// Of the eight points 0, 1, -1, 2, -2, 1/2, -1/2, infinity.
+struct EightPoints {
+    static constexpr unsigned kIn = 8;
     static constexpr uint32_t kOdd = 45;
     static constexpr int power(unsigned) { return 3; }
 
@@ -81,6 +82,10 @@ struct Step2Of7 {
         const __m256i half = _mm256_sub_epi16(_mm256_add_epi16(four(d[2]), d[6]), five_d4);
         pair(_mm256_add_epi16(half, half), _mm256_sub_epi16(_mm256_add_epi16(four(d[1]), d[5]), five_d3), 5);
     }
+};
+
+struct Step2Of7 : EightPoints {
+    static constexpr unsigned kOut = 2;
 
     static ZP_INLINE void sums(const __m256i (&m)[8], __m256i (&y)[2]) {
         const __m256i half = _mm256_add_epi32(m[5], m[6]), apart = _mm256_sub_epi32(m[3], m[4]);
@@ -88,6 +93,20 @@ struct Step2Of7 {
         const __m256i odd = _mm256_add_epi32(_mm256_sub_epi32(m[1], m[2]), _mm256_sub_epi32(m[5], m[6]));
         y[0] = _mm256_add_epi32(_mm256_add_epi32(m[0], even), _mm256_add_epi32(half, half));
         y[1] = _mm256_add_epi32(_mm256_add_epi32(m[7], odd), _mm256_add_epi32(apart, apart));
+    }
+};
+
+struct Step4Of5 : EightPoints {
+    static constexpr unsigned kOut = 4;
+
+    static ZP_INLINE void sums(const __m256i (&m)[8], __m256i (&y)[4]) {
+        const auto times = [](__m256i a, int places) ZP_INLINE { return _mm256_slli_epi32(a, places); };
+        const __m256i even1 = _mm256_add_epi32(m[1], m[2]), even2 = _mm256_add_epi32(m[3], m[4]), even_half = _mm256_add_epi32(m[5], m[6]);
+        const __m256i odd1 = _mm256_sub_epi32(m[1], m[2]), odd2 = _mm256_sub_epi32(m[3], m[4]), odd_half = _mm256_sub_epi32(m[5], m[6]);
+        y[0] = _mm256_add_epi32(_mm256_add_epi32(m[0], even1), _mm256_add_epi32(even2, times(even_half, 3)));
+        y[1] = _mm256_add_epi32(odd1, _mm256_add_epi32(times(odd2, 1), times(odd_half, 2)));
+        y[2] = _mm256_add_epi32(even1, _mm256_add_epi32(times(even2, 2), times(even_half, 1)));
+        y[3] = _mm256_add_epi32(_mm256_add_epi32(m[7], odd1), _mm256_add_epi32(times(odd2, 3), odd_half));
     }
 };
 

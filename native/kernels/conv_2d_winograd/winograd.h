@@ -59,40 +59,60 @@ struct WinogradHeader {
 };
 constexpr int64_t kWinogradHeaderBytes = 64;
 
+// Filters that are transformed along one direction only: the taps of a line, and lines over which products are summed.
+struct LineFilter {
+    int64_t taps, lines;  // taps 0: none of these
+    bool upright;         // along a column
+};
+
+inline LineFilter line_filter(const zp_conv_2d_params &p) {
+    const auto known = [](int64_t taps) { return taps == 3 || taps == 5 || taps == 7; };
+    if (p.kernel_h == 1 && known(p.kernel_w)) return {p.kernel_w, 1, false};
+    if (p.kernel_w == 1 && known(p.kernel_h)) return {p.kernel_h, 1, true};
+    if (p.kernel_w == 5 && p.kernel_h <= 7) return {5, p.kernel_h, false};
+    return {0, 0, false};
+}
+
 struct WinogradShape {
-    int64_t in_c, out_c, taps;              // taps: of a filter, all of them
-    int64_t positions;                      // of a transformed tile
-    int64_t tile_h, tile_w;                 // outputs of a tile
+    int64_t in_c, out_c, taps, lines;         // taps: of a filter, all of them; lines: summed over (LineFilter), else 1
+    int64_t positions;                        // of a transformed tile
+    int64_t tile_h, tile_w;                   // outputs of a tile
     int64_t tile_lines, tile_columns, tiles;  // tiles: of all images
-    int64_t block_tiles;                    // tiles of a block; the last one may have fewer
-    int64_t growth;                         // |U| <= growth |w'|
-    int64_t point_one;                      // the position whose column of A^T is in the proportion of the factors, and
-    uint32_t factor;                        // what c is multiplied by there
-    int places;                             // the largest power of two among the factors
+    int64_t block_tiles;                      // tiles of a block, the last one may have fewer; whole lines of an image where lines > 1
+    int64_t growth;                           // |U| <= growth |w'|
+    int64_t point_one;                        // the position whose column of A^T is in the proportion of the factors, and
+    uint32_t factor;                          // what c is multiplied by there
+    int places;                               // the largest power of two among the factors
 
     static constexpr MatmulLayout kLayout = kAvx2Layout;
 
     int64_t pairs() const { return (in_c + 1) / 2; }
     int64_t panels() const { return (out_c + kLayout.panel() - 1) / kLayout.panel(); }
-    int64_t weight_bytes() const { return positions * pairs() * kLayout.panel() * 4; }
+    int64_t weight_bytes() const { return positions * lines * pairs() * kLayout.panel() * 4; }
     int64_t table_bytes() const { return 6 * 4 * kLayout.panel() + 64; }
     int64_t panel_bytes() const { return weight_bytes() + table_bytes() + 2 * 4 * kLayout.panel(); }
     int64_t packed_bytes() const { return kWinogradHeaderBytes + panels() * panel_bytes(); }
 
-    int64_t blocks() const { return (tiles + block_tiles - 1) / block_tiles; }
+    int64_t image_tiles() const { return tile_lines * tile_columns; }
+    int64_t image_blocks() const { return (image_tiles() + block_tiles - 1) / block_tiles; }
+    int64_t blocks() const { return lines > 1 ? tiles / image_tiles() * image_blocks() : (tiles + block_tiles - 1) / block_tiles; }
     int64_t units() const { return blocks() * panels(); }
+    int64_t first_tile(int64_t block) const {
+        return lines > 1 ? block / image_blocks() * image_tiles() + block % image_blocks() * block_tiles : block * block_tiles;
+    }
+    int64_t tiles_from(int64_t first) const {
+        const int64_t left = lines > 1 ? image_tiles() - first % image_tiles() : tiles - first;
+        return left < block_tiles ? left : block_tiles;
+    }
 
     // Pitches that are an odd number of cache lines: positions a power of two apart would fall into one set of the first cache.
     static constexpr int64_t odd_lines(int64_t bytes) { return (bytes + 63) / 64 / 2 * 128 + 64; }
     int64_t padding_bytes() const { return (in_c + 63) / 64 * 64; }
     int64_t tile_pitch() const { return pairs() * 4; }
-    int64_t value_pitch() const { return odd_lines(block_tiles * tile_pitch()); }
+    int64_t value_pitch() const { return odd_lines((block_tiles + (lines - 1) * tile_columns) * tile_pitch()); }
     int64_t product_pitch() const { return odd_lines(block_tiles * 64); }
     int64_t scratch_bytes() const { return padding_bytes() + positions * (value_pitch() + product_pitch()); }
 };
-
-// Taps of a filter of one line, else 0.
-inline int64_t line_taps(const zp_conv_2d_params &p) { return p.kernel_h == 1 ? p.kernel_w : p.kernel_w == 1 ? p.kernel_h : 0; }
 
 // `form` is one that the filter can have.
 inline WinogradShape winograd_shape(const zp_conv_2d_params &p, WinogradForm form) {
@@ -100,14 +120,17 @@ inline WinogradShape winograd_shape(const zp_conv_2d_params &p, WinogradForm for
     s.in_c = p.in_c;
     s.out_c = p.out_c;
     s.taps = int64_t{p.kernel_h} * p.kernel_w;
+    s.lines = 1;
     if (form == kWinogradLine) {
-        const int64_t outputs = s.taps == 7 ? 2 : 4;
-        s.positions = outputs + s.taps - 1;
-        s.tile_h = p.kernel_h == 1 ? 1 : outputs;
-        s.tile_w = p.kernel_h == 1 ? outputs : 1;
-        s.growth = s.taps == 7 ? 140 : 7;
+        const LineFilter filter = line_filter(p);
+        const int64_t outputs = filter.taps == 7 ? 2 : 4;
+        s.lines = filter.lines;
+        s.positions = outputs + filter.taps - 1;
+        s.tile_h = filter.upright ? outputs : 1;
+        s.tile_w = filter.upright ? 1 : outputs;
+        s.growth = filter.taps == 7 ? 140 : filter.taps == 5 ? 100 : 7;
         s.point_one = 1;
-        s.factor = s.taps == 7 ? 360 : 6;
+        s.factor = filter.taps == 3 ? 6 : 360;
         s.places = 3;
     } else {
         s.positions = (form + 2) * (form + 2);
@@ -119,11 +142,14 @@ inline WinogradShape winograd_shape(const zp_conv_2d_params &p, WinogradForm for
     }
     s.tile_lines = (p.out_h + s.tile_h - 1) / s.tile_h;
     s.tile_columns = (p.out_w + s.tile_w - 1) / s.tile_w;
-    s.tiles = p.batch * s.tile_lines * s.tile_columns;
-    // V in about 400 KB; blocks of equal size.
-    const int64_t fit = 200000 / s.positions / s.in_c, most = fit < 12 ? 12 : fit > 72 ? 72 : fit;
-    const int64_t count = (s.tiles + most - 1) / most;
-    s.block_tiles = (s.tiles + count - 1) / count;
+    s.tiles = p.batch * s.image_tiles();
+    // V in about 400 KB, m in 150; blocks of equal size.
+    const int64_t fit = 200000 / s.positions / s.in_c - (s.lines - 1) * s.tile_columns, room = 2600 / s.positions;
+    const int64_t unit = s.lines > 1 ? s.tile_columns : 1, all = s.lines > 1 ? s.tile_lines : s.tiles;  // what is cut into blocks
+    int64_t most = (fit < 12 ? 12 : fit > room ? room : fit) / unit;
+    if (most < 1) most = 1;
+    const int64_t count = (all + most - 1) / most;
+    s.block_tiles = (all + count - 1) / count * unit;
     return s;
 }
 
