@@ -110,47 +110,49 @@ struct Products {
     uint8_t *to;
 };
 
-// m of ROWS tiles.
+// m of `groups` times ROWS tiles.
 template <unsigned ROWS, unsigned VECTORS>
-void multiply(const Products &p) {
-    Sums<ROWS, VECTORS> sums;
-    repeat<VECTORS>([&](auto v) ZP_INLINE {
-        const __m256i start = load(p.starts + 32 * v);
-        repeat<ROWS>([&](auto r) ZP_INLINE { sums.of[r][v] = start; });
-    });
-    const uint8_t *w = p.w, *values = p.values;
-    const int64_t pitch = p.pitch, bytes = 4 * p.pairs;
-    for (int64_t line = p.lines; line > 0; --line, values += p.line_pitch) {
-        const uint8_t *rows[ROWS];
-        repeat<ROWS>([&](auto r) ZP_INLINE { rows[r] = values + static_cast<int64_t>(r) * pitch; });
-        for (int64_t at = 0; at < bytes; at += 4, w += 32 * VECTORS) {
-            _mm_prefetch(w + kAhead, _MM_HINT_T0);
-            add_pairs(sums, rows, at, w);
-        }
-    }
+void multiply(const Products &p, int64_t groups) {
+    const uint8_t *values = p.values;
     uint8_t *to = p.to;
-    repeat<ROWS>([&](auto r) ZP_INLINE { repeat<VECTORS>([&](auto v) ZP_INLINE { store(to + 64 * r + 32 * v, sums.of[r][v]); }); });
+    const int64_t pitch = p.pitch, bytes = 4 * p.pairs;
+    for (; groups > 0; --groups, values += ROWS * pitch, to += 64 * ROWS) {
+        Sums<ROWS, VECTORS> sums;
+        repeat<VECTORS>([&](auto v) ZP_INLINE {
+            const __m256i start = load(p.starts + 32 * v);
+            repeat<ROWS>([&](auto r) ZP_INLINE { sums.of[r][v] = start; });
+        });
+        const uint8_t *w = p.w, *line = values;
+        for (int64_t lines = p.lines; lines > 0; --lines, line += p.line_pitch) {
+            const uint8_t *rows[ROWS];
+            repeat<ROWS>([&](auto r) ZP_INLINE { rows[r] = line + static_cast<int64_t>(r) * pitch; });
+            for (int64_t at = 0; at < bytes; at += 4, w += 32 * VECTORS) {
+                _mm_prefetch(w + kAhead, _MM_HINT_T0);
+                add_pairs(sums, rows, at, w);
+            }
+        }
+        repeat<ROWS>([&](auto r) ZP_INLINE { repeat<VECTORS>([&](auto v) ZP_INLINE { store(to + 64 * r + 32 * v, sums.of[r][v]); }); });
+    }
 }
 
 template <unsigned VECTORS>
 void multiply_block(const Work &work, int64_t tiles, const uint8_t *w, const uint8_t *offsets) {
-    static void (*const multiplies[6])(const Products &) = {multiply<1, VECTORS>, multiply<2, VECTORS>, multiply<3, VECTORS>,
-                                                            multiply<4, VECTORS>, multiply<5, VECTORS>, multiply<6, VECTORS>};
+    static void (*const multiplies[7])(const Products &, int64_t) = {nullptr,              multiply<1, VECTORS>, multiply<2, VECTORS>,
+                                                                     multiply<3, VECTORS>, multiply<4, VECTORS>, multiply<5, VECTORS>,
+                                                                     multiply<6, VECTORS>};
     const WinogradShape &s = work.s;
     const uint8_t none[64] = {};
+    // Groups of equal height, or one more.
     const int64_t groups = (tiles + kLayout.tile_rows - 1) / kLayout.tile_rows, rows = tiles / groups, taller = tiles % groups;
     Products p = {nullptr, w, nullptr, s.tile_pitch(), s.pairs(), s.lines, s.tile_columns * s.tile_pitch(), nullptr};
-    const int64_t value_pitch = s.value_pitch(), product_pitch = s.product_pitch();
     for (int64_t position = 0; position < s.positions; ++position, p.w += s.lines * s.pairs() * 32 * VECTORS) {
         p.starts = position == s.point_one ? offsets : none;
-        p.values = work.values + position * value_pitch;
-        p.to = work.products + position * product_pitch;
-        for (int64_t group = 0; group < groups; ++group) {  // of equal height, or one more
-            const int64_t count = rows + (group < taller ? 1 : 0);
-            multiplies[count - 1](p);
-            p.values += count * p.pitch;
-            p.to += count * 64;
-        }
+        p.values = work.values + position * s.value_pitch();
+        p.to = work.products + position * s.product_pitch();
+        if (taller > 0) multiplies[rows + 1](p, taller);
+        p.values += taller * (rows + 1) * p.pitch;
+        p.to += taller * (rows + 1) * 64;
+        multiplies[rows](p, groups - taller);
     }
 }
 
