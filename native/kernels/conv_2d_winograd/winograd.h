@@ -1,14 +1,21 @@
-// 3x3 convolutions of stride 1 in exact integers by Winograd's minimal filtering: F(4x4, 3x3) takes 36 products instead of 144 for
-// every 4x4 outputs, channel and input channel, F(2x2, 3x3) 16 instead of 36 for every 2x2 outputs. For instruction sets whose
-// multiplier takes int16 (AVX2 without VNNI). The algorithm: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks",
-// CVPR 2016. There it works in floating point; what follows is how it is kept in integers, and why nothing is lost.
+// Convolutions of stride 1 in exact integers by Winograd's minimal filtering, for instruction sets whose multiplier takes int16 (AVX2
+// without VNNI). The algorithm: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016. There it
+// works in floating point; what follows is how it is kept in integers, and why nothing is lost.
 //
-// The transform. In one dimension n outputs of a filter g of three taps over n + 2 values d are y = A^T [(G g) . (B^T d)], with "." by
-// element. In two dimensions the steps are applied to lines and then to columns: with V = B^T d B, U = G g G^T, every one of (n + 2)^2
-// positions has its own matrix product over input channels, m[position] = sum over c of V[position, c] U[position, c], and
-// the outputs are A^T m A. All fractions are moved out of G and A, which makes the sums multiples of the outputs:
+//   form               filters               products for each output, channel and input channel
+//   F(4x4, 3x3)        3x3                   36 / 16 instead of 9
+//   F(2x2, 3x3)        3x3                   16 / 4 instead of 9
+//   F(4, 3)            1x3, 3x1              6 / 4 instead of 3
+//   F(4, 5)            1x5, 5x1, h x 5       8 h / 4 instead of 5 h
+//   F(2, 7)            1x7, 7x1              8 / 2 instead of 7
 //
-//   n = 2, points 0, 1, -1, infinity                n = 4, points 0, 1, -1, 2, -2, infinity
+// The transform. In one dimension n outputs of a filter g of r taps over n + r - 1 values x are y = A^T [(G g) . (B^T x)], with "." by
+// element. In two dimensions the steps are applied to lines and then to columns: with V = B^T x B, U = G g G^T, every position of the
+// transformed tile has its own matrix product over input channels, m[position] = sum over c of V[position, c] U[position, c],
+// and the outputs are A^T m A. Filters of h lines of five are transformed along lines only, and m is summed over their lines too.
+// All fractions are moved out of G and A, which makes the sums multiples of the outputs:
+//
+//   n = 2, r = 3; points 0, 1, -1, infinity         n = 4, r = 3; points 0, 1, -1, 2, -2, infinity
 //   G   2  0  0      B^T  1  0 -1  0                G   6  0  0      B^T  4  0 -5  0  1  0
 //       1  1  1           0  1  1  0                   -1 -1 -1           0 -4 -4  1  1  0
 //       1 -1  1           0 -1  1  0                   -1  1 -1           0  4 -4 -1  1  0
@@ -19,30 +26,43 @@
 //                                                       0  2 -2  1 -1  0  = 12 y1
 //                                                       0  1  1  1  1  0  =  6 y2
 //                                                       0  1 -1  2 -2  1  =  6 y3
-// (Multiply out: test_winograd.cc does.) A line of A^T needs no factor that its four outputs do not have in common, so that
-// output (i, j) of n = 4 comes out f_i f_j times too large, f = 24, 12, 6, 6: nine times a power of two between 2^2 and 2^6.
 //
-// Why it is exact. With d = x - Zx, |d| <= 255, and sums of sizes along a line of B^T of 2 and 10: |V| <= 4 * 255 and 100 * 255. With
-// g = w - Zw, |g| <= 255, and lines of G of at most 3 and 7: |U| <= 9 * 255 and 49 * 255. All fit int16, two products fit int32, and
-// all sums are taken modulo 2^32, where subtraction undoes addition whatever wrapped around in between.
-//   n = 2: the last step has exactly 4 (sum + bias) modulo 2^32, and an arithmetic shift by 2 gives sum + bias wherever
-// |sum + bias| < 2^29. Sums of |w - Zw| times the largest |x - Zx| say at packing time whether that holds for every input.
-//   n = 4: nine has an inverse modulo 2^32. Multiplied by it, the last step has 2^s (sum + c), s <= 6, for any c of our choice, that is
-// sum + c modulo 2^26 at least, and an arithmetic shift by s gives sum + c wherever that lies in [-2^25, 2^25). The sums of a channel
-// lie between low = sum over w of min(w' a, w' b) and high = sum of max(w' a, w' b), with w' = w - Zw, a = -128 - Zx, b = 127 - Zx; so
-// c = -2^25 - low will do wherever high - low = 255 sum |w'| < 2^26, and bias - c is added afterwards, modulo 2^32 as in
-// the portable kernel: the bias may have any value.
-// A layer for whose channels this cannot be shown takes n = 2 or the direct kernel: the first word of the packed operand tells which.
+//   n + r = 9; points 0, 1, -1, 2, -2, 1/2, -1/2, infinity
+//   G   -90 (1, 0 ...), -20 (1, 1 ...), -20 (1, -1 ...), (1, 2, 4 ...), (1, -2, 4 ...), (... 4, 2, 1), (... 4, -2, 1), 90 (... 0, 1)
+//   B^T -4  0 21  0 -21  0  4  0       n = 2, r = 7
+//        0  4  4 -17 -17  4  4  0      A^T 1  1  1  1  1  2  2  0  = 360 y0
+//        0 -4  4  17 -17 -4  4  0          0  1 -1  2 -2  1 -1  1  = 360 y1
+//        0  2  1 -10 -5  8  4  0       n = 4, r = 5
+//        0 -2  1  10 -5 -8  4  0       A^T 1  1  1  1  1  8  8  0  = 360 y0
+//        0  4  8  -5 -10  1  2  0          0  1 -1  2 -2  4 -4  0  = 360 y1
+//        0 -4  8   5 -10 -1  2  0          0  1  1  4  4  2  2  0  = 360 y2
+//        0 -4  0  21  0 -21  0  4          0  1 -1  8 -8  1 -1  1  = 360 y3
+// (Multiply out: test_winograd.cc does.) A line of A^T needs no factor that its outputs do not have in common. Output (i, j) of
+// two dimensions comes out f_i f_j times too large: by an odd number (1, 9; in one dimension 3, 45) times a power of two, at most
+// 2^s with s = 2 for n = 2, 6 for n = 4, 3 in one dimension.
 //
-// Two additions cost nothing. Every line of B^T but that of point 1 adds up to zero (2 and -6 there), so that the zero point of x cancels
-// but in position (1, 1), where 4 or 36 times Zx is taken off. And the column of A^T of the same point is in the proportion
-// of the factors (1, 1 to 2, 2; 4, 2, 1, 1 to f), so that accumulators of position (1, 1) that start with 4 b or 36 c add b or c to
-// every output.
+// Why it is exact. Codes x enter as they are, |x| <= 128, and no line of B^T adds up, in sizes, to more than 2, 10 and 50: |V| <= 4 * 128,
+// 100 * 128, 50 * 128. With w' = w - Zw, |U| <= growth |w'|, by the lines of G: growth 9, 49, and 7, 100, 140 in one dimension. That fits
+// int16 but for F(2, 7) with |w'| > 234, which is refused. Then two products fit int32, and all sums are taken modulo 2^32, where
+// subtraction undoes addition whatever wrapped around in between.
+//   Odd numbers have inverses modulo 2^32. Multiplied by its own, the last step has 2^s (sum + c), for any c of our choice, that is
+// sum + c modulo 2^(32 - s), and an arithmetic shift by s gives sum + c wherever that lies in [-2^(31 - s), 2^(31 - s)). The sums w' x
+// of a channel lie between low = -128 (sum of w' > 0) + 127 (sum of w' < 0) and low + 255 sum |w'|; so c = -2^(31 - s) - low will do
+// wherever 255 sum |w'| < 2^(32 - s). That depends on the weights alone and is looked at when they are packed: 2^26 with n = 4 is
+// what 3x3 filters of 230 input channels reach when every weight is 127 or -127, or those of 512 when they are 57 in the mean. A layer for
+// whose channels it does not hold takes a form with a wider window, at last the direct kernel: the first word of the packed
+// operand tells which.
+//   The rest is modulo 2^32, as in the portable kernel: sum w' (x - Zx) + bias is sum + c and bias - Zx sum w' - c.
+// The bias may have any value. (Padding holds Zx.)
 //
-// Loops. The tiles of n x n outputs of all images are one row of tiles, cut into blocks; a block's V is computed once into scratch,
-// small enough for the second cache, and multiplied by one panel of 16 channels after the other. A unit is one panel of one block.
-//   packed    64 bytes (WinogradHeader), then panels: [positions][in_c / 2][lanes][2] int16, table, flags (matmul.h), offsets
-//   offsets   36 c, then bias - c; int32, a lane a channel (n = 4)
+// c costs nothing: the column of A^T of the point 1 is in the proportion of the factors (1, 1 to 2, 2; 4, 2, 1, 1 to 24, 12, 6, 6; all ones
+// to 360), so that accumulators of that position that start with 4 c, 36 c, 6 c, 360 c add c to every output.
+//
+// Loops. The tiles of all images are one row of tiles, cut into blocks; a block's V is computed once into scratch, small enough
+// for the second cache, and multiplied by one panel of 16 channels after the other. A unit is one panel of one block. (With filters
+// of several lines a block is some lines of tiles of one image, and h - 1 more lines of V.)
+//   packed    64 bytes (WinogradHeader), then panels: [positions][filter lines][in_c / 2][lanes][2] int16, table, flags (matmul.h),
+//             offsets: the multiple of c, then bias - Zx sum w' - c; int32, a lane a channel
 //   scratch   a pixel of padding, V [positions][tiles][in_c] int16, m [positions][tiles][16] int32
 #ifndef ZP_KERNELS_CONV_2D_WINOGRAD_WINOGRAD_H
 #define ZP_KERNELS_CONV_2D_WINOGRAD_WINOGRAD_H
@@ -51,7 +71,7 @@
 
 namespace zp {
 
-// 0: the direct kernel. Else the outputs of a square tile along a line, or tiles of a line for filters of a line.
+// Square tiles by their outputs along a line; kWinogradLine: the form of one dimension that the filter has.
 enum WinogradForm : int32_t { kDirect = 0, kWinogradLine = 1, kWinograd2 = 2, kWinograd4 = 4 };
 
 struct WinogradHeader {
