@@ -223,7 +223,7 @@ Forms forms_of(const zp_conv_2d_params &p) {
     const bool square = p.kernel_h == 3 && p.kernel_w == 3, line = line_filter(p).taps != 0;
     const bool plain = p.stride_h == 1 && p.stride_w == 1 && p.dilation_h == 1 && p.dilation_w == 1 && p.groups == 1;
     Forms forms = {{kDirect}, 1};
-    if (!(square || line) || !plain || p.in_c < 16 || p.in_c > 1 << 14 || !matmul_accepts(matmul_shape(p), kLayout)) return forms;
+    if (!(square || line) || !plain || p.in_c < 16 || p.in_c > 1 << 14 || !zp_conv_2d_accepts_avx2(&p)) return forms;
     const WinogradForm others[] = {square ? kWinograd2 : kWinogradLine, kWinograd4};
     for (int i = 0; i < (square ? 2 : 1); ++i) {
         const WinogradForm form = others[i];
@@ -244,10 +244,9 @@ bool winograd_pack_as(const zp_conv_2d_params &p, WinogradForm form, const void 
     const auto *weights = static_cast<const int8_t *>(inputs[1]);
     const auto *bias = static_cast<const int32_t *>(inputs[2]);
     auto *to = static_cast<uint8_t *>(packed) + kWinogradHeaderBytes;
-    const MatmulShape direct = matmul_shape(p);
     const WinogradHeader header = {form};
     if (form == kDirect) {
-        matmul_pack(direct, Avx2Forms(), inputs, to);
+        zp_conv_2d_pack_avx2(&p, inputs, to);
         memcpy(packed, &header, sizeof header);
         return true;
     }
@@ -261,7 +260,7 @@ bool winograd_pack_as(const zp_conv_2d_params &p, WinogradForm form, const void 
         uint8_t *table = to + s.weight_bytes();
         pack_panel(s, from, p.weight_zero_point, width, to);
         memset(table, 0, static_cast<size_t>(s.panel_bytes() - s.weight_bytes()));
-        matmul_pack_table(direct, kLayout, first, width, inputs, table);
+        matmul_pack_table(matmul_shape(p), kLayout, first, width, inputs, table);
         pack_offsets(p, s, from, bias ? bias + first : nullptr, width, table + s.table_bytes());
     }
     return true;
@@ -273,7 +272,7 @@ bool zp_conv_2d_winograd_accepts(const void *params) { return winograd_choice(co
 size_t zp_conv_2d_winograd_packed_bytes(const void *params) {
     const zp_conv_2d_params &p = conv_2d(params);
     const Forms forms = forms_of(p);
-    int64_t most = kWinogradHeaderBytes + matmul_packed_bytes(matmul_shape(p), Avx2Forms());
+    int64_t most = kWinogradHeaderBytes + static_cast<int64_t>(zp_conv_2d_packed_bytes_avx2(params));
     for (int i = 0; i + 1 < forms.count; ++i) most = larger(most, winograd_shape(p, forms.of[i]).packed_bytes());
     return static_cast<size_t>(most);
 }
@@ -287,7 +286,7 @@ void zp_conv_2d_winograd_pack(const void *params, const void *const *inputs, voi
 size_t zp_conv_2d_winograd_scratch_bytes(const void *params) {
     const zp_conv_2d_params &p = conv_2d(params);
     const Forms forms = forms_of(p);
-    int64_t most = matmul_shape(p).scratch_bytes(kLayout);
+    auto most = static_cast<int64_t>(zp_conv_2d_scratch_bytes_avx2(params));
     for (int i = 0; i + 1 < forms.count; ++i) most = larger(most, winograd_shape(p, forms.of[i]).scratch_bytes());
     return static_cast<size_t>(most);
 }
