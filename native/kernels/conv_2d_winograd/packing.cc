@@ -13,7 +13,7 @@ const zp_conv_2d_params &conv_2d(const void *params) { return *static_cast<const
 
 int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
-// Of w' = w - Zw of one channel: the sum, the sum of sizes, the largest size.
+// Of w' = w - Zw of one channel: the sum, the sum of sizes, the largest size. (int32 has room for 35 taps of 2^14 channels, `forms_of`.)
 struct Weights {
     int32_t sum, sizes, largest;
 };
