@@ -73,9 +73,22 @@ inline DepthwisePairs depthwise_pairs(const zp_depthwise_conv_2d_params &p) {
 }
 
 // Widened columns that one thread keeps: a strip of them small enough for the first cache beside the weights and the image.
+// Channels are computed in groups of 32, 16 and 8, of 8 channels per block. Interleaving two rows and packing results work within 128
+// bits: a group of G channels has G / 2 in each half of its vectors, four of them in each block. Repeated channels: groups of 8.
+inline int64_t depthwise_group_width(const zp_depthwise_conv_2d_params &p, int64_t first_channel) {
+    const int64_t left = p.out_c - first_channel;
+    return p.depth_multiplier != 1 ? 8 : left > 24 ? 32 : left > 8 ? 16 : 8;
+}
+// Which channel of its group lane `lane` of block `block` is.
+inline int64_t depthwise_channel_of(int64_t width, int64_t block, int64_t lane) { return lane / 4 * (width / 2) + block * 4 + lane % 4; }
+
 constexpr int64_t kDepthwiseStripBytes = 16 << 10;
 // One output needs this many; where that alone is more than the limit, the kernel does not take the shape.
 constexpr int64_t kDepthwiseStripLimit = 256 << 10;
+
+// Scratch: a line of zero points as long as all input channels, and what a group may read beyond; pointers to the planes; the planes.
+inline int64_t depthwise_zero_line(const zp_depthwise_conv_2d_params &p) { return (p.in_c + int64_t{32} + 63) / 64 * 64; }
+inline int64_t depthwise_plane_list(const zp_depthwise_conv_2d_params &p) { return (depthwise_pairs(p).all_pairs() * 8 + 63) / 64 * 64; }
 
 // For packing. Whether a channel is inside the bounds, and its constant K.
 bool depthwise_within_bounds(const zp_depthwise_conv_2d_params &p, const int8_t *weights, const int32_t *bias, int64_t channel);

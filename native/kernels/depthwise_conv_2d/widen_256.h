@@ -1,0 +1,98 @@
+// The first half of rows_256.h: two rows of the input, interleaved and widened to int16 x + 128, in the order of pairs.h's groups.
+// Included by rows_256.h only. No standard library here.
+#ifndef ZP_KERNELS_DEPTHWISE_CONV_2D_WIDEN_256_H
+#define ZP_KERNELS_DEPTHWISE_CONV_2D_WIDEN_256_H
+
+#include "pairs.h"
+
+namespace zp {
+namespace {
+
+inline __m256i load256(const void *from) { return _mm256_load_si256(static_cast<const __m256i *>(from)); }
+inline void store256(void *to, __m256i v) { _mm256_store_si256(static_cast<__m256i *>(to), v); }
+inline __m256i loadu256(const int8_t *from) { return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(from)); }
+inline __m128i load64(const int8_t *from) { return _mm_loadl_epi64(reinterpret_cast<const __m128i *>(from)); }
+inline __m128i load128(const int8_t *from) { return _mm_loadu_si128(reinterpret_cast<const __m128i *>(from)); }
+
+// A row of the input from some column on, and the bytes to the next column: 0 for the row of zero points above or below the image.
+// Nothing is read at or beyond `end`, where the buffer ends that the row lies in.
+struct InputRow {
+    const int8_t *at;
+    int64_t step;
+    const int8_t *end;
+};
+
+// What can be read at a row's place, with zeros behind it.
+struct Guarded {
+    alignas(32) int8_t bytes[32];
+    explicit Guarded(const InputRow &row) {
+        store256(bytes, _mm256_setzero_si256());
+        if (row.at < row.end) __builtin_memcpy(bytes, row.at, row.end - row.at < 32 ? static_cast<size_t>(row.end - row.at) : 32);
+    }
+};
+
+// 32 channels of two rows, one column. Interleaving works within 128 bits, and so do the instructions that pack the results: block
+// k of the four gets channels 4 k .. 4 k + 3 and 16 more.
+inline void widen_32(__m256i a, __m256i b, uint8_t *to) {
+    const __m256i flip = _mm256_set1_epi8(-128), zero = _mm256_setzero_si256();
+    const __m256i u = _mm256_xor_si256(a, flip), v = _mm256_xor_si256(b, flip);
+    const __m256i low = _mm256_unpacklo_epi8(u, v), high = _mm256_unpackhi_epi8(u, v);
+    store256(to, _mm256_unpacklo_epi8(low, zero));
+    store256(to + 32, _mm256_unpackhi_epi8(low, zero));
+    store256(to + 64, _mm256_unpacklo_epi8(high, zero));
+    store256(to + 96, _mm256_unpackhi_epi8(high, zero));
+}
+
+// 16 channels: block k of two gets channels 4 k .. 4 k + 3 and 8 more.
+inline void widen_16(__m128i a, __m128i b, uint8_t *to) {
+    const __m128i flip = _mm_set1_epi8(-128);
+    const __m128i u = _mm_xor_si128(a, flip), v = _mm_xor_si128(b, flip);
+    const __m256i both = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_unpacklo_epi8(u, v)), _mm_unpackhi_epi8(u, v), 1);
+    const __m256i zero = _mm256_setzero_si256();
+    store256(to, _mm256_unpacklo_epi8(both, zero));
+    store256(to + 32, _mm256_unpackhi_epi8(both, zero));
+}
+
+// 8 channels, in order.
+inline void widen_8(__m128i a, __m128i b, uint8_t *to) {
+    store256(to, _mm256_cvtepu8_epi16(_mm_xor_si128(_mm_unpacklo_epi8(a, b), _mm_set1_epi8(-128))));
+}
+
+// The columns of which `bytes` bytes can be read: all but a few at the end of the buffer.
+inline int64_t whole_columns(InputRow a, InputRow b, int64_t columns, int64_t bytes) {
+    while (columns > 0 && (a.end - a.at - (columns - 1) * a.step < bytes || b.end - b.at - (columns - 1) * b.step < bytes)) --columns;
+    return columns;
+}
+
+// `columns` columns of the channels of one group. `apart`: bytes to the next column.
+inline void widen_group(InputRow a, InputRow b, int64_t width, int64_t columns, uint8_t *to, int64_t apart) {
+    const int64_t whole = whole_columns(a, b, columns, width);
+    int64_t j = 0;
+    if (width == 32) {
+        for (; j < whole; ++j, a.at += a.step, b.at += b.step, to += apart) widen_32(loadu256(a.at), loadu256(b.at), to);
+        for (; j < columns; ++j, a.at += a.step, b.at += b.step, to += apart)
+            widen_32(loadu256(Guarded(a).bytes), loadu256(Guarded(b).bytes), to);
+    } else if (width == 16) {
+        for (; j < whole; ++j, a.at += a.step, b.at += b.step, to += apart) widen_16(load128(a.at), load128(b.at), to);
+        for (; j < columns; ++j, a.at += a.step, b.at += b.step, to += apart)
+            widen_16(load128(Guarded(a).bytes), load128(Guarded(b).bytes), to);
+    } else {
+        for (; j < whole; ++j, a.at += a.step, b.at += b.step, to += apart) widen_8(load64(a.at), load64(b.at), to);
+        for (; j < columns; ++j, a.at += a.step, b.at += b.step, to += apart)
+            widen_8(load64(Guarded(a).bytes), load64(Guarded(b).bytes), to);
+    }
+}
+
+// Repeated channels, a group of 8: lane i reads byte order[i].
+inline void widen_shuffled(InputRow a, InputRow b, __m128i order, int64_t columns, uint8_t *to, int64_t apart) {
+    const int64_t whole = whole_columns(a, b, columns, 8);
+    int64_t j = 0;
+    for (; j < whole; ++j, a.at += a.step, b.at += b.step, to += apart)
+        widen_8(_mm_shuffle_epi8(load64(a.at), order), _mm_shuffle_epi8(load64(b.at), order), to);
+    for (; j < columns; ++j, a.at += a.step, b.at += b.step, to += apart)
+        widen_8(_mm_shuffle_epi8(load64(Guarded(a).bytes), order), _mm_shuffle_epi8(load64(Guarded(b).bytes), order), to);
+}
+
+}  // namespace
+}  // namespace zp
+#endif
