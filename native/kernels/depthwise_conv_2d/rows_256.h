@@ -4,7 +4,7 @@
 //
 // The image is cut into strips: up to 64 channels, a line of the cache, of some output columns, from the first row to the last, so that
 // what is between the two steps stays in the first cache. Widening (widen_256.h) writes planes, a pair of rows each, padding included:
-// [column][block][8 channels][2] int16; from there on nothing knows of edges. Then tiles (tiles_256.h) go over the taps. For the next
+// [block][column][8 channels][2] int16; from there on nothing knows of edges. Then tiles (tiles_256.h) go over the taps. For the next
 // two output rows the planes that they share with the last move up, and only new rows of the input are widened.
 // No standard library here.
 #ifndef ZP_KERNELS_DEPTHWISE_CONV_2D_ROWS_256_H
@@ -33,16 +33,18 @@ inline Columns strip_columns(const zp_depthwise_conv_2d_params &p, int64_t iw0, 
 }
 
 // The padding of a plane, which is the same for all rows.
-inline void fill_columns(const zp_depthwise_conv_2d_params &p, const Columns &columns, uint8_t *plane, int64_t column_bytes) {
+inline void fill_columns(const zp_depthwise_conv_2d_params &p, const Columns &columns, uint8_t *plane, int64_t blocks) {
     const __m256i zero_points = _mm256_set1_epi16(static_cast<int16_t>(p.input_zero_point + 128));
-    for (int64_t i = 0; i < columns.left * column_bytes; i += 32) store256(plane + i, zero_points);
-    plane += (columns.left + columns.inside) * column_bytes;
-    for (int64_t i = 0; i < columns.right * column_bytes; i += 32) store256(plane + i, zero_points);
+    for (int64_t block = 0; block < blocks; ++block) {
+        for (int64_t j = 0; j < columns.left; ++j, plane += 32) store256(plane, zero_points);
+        plane += columns.inside * 32;
+        for (int64_t j = 0; j < columns.right; ++j, plane += 32) store256(plane, zero_points);
+    }
 }
 
 // Input rows ih and ih + apart, interleaved.
 inline void widen_plane(const zp_depthwise_conv_2d_params &p, const Image &image, int64_t ih, int64_t apart, const Columns &columns,
-                        const Group *groups, int64_t count, uint8_t *plane, int64_t column_bytes) {
+                        const Group *groups, int64_t count, uint8_t *plane, int64_t plane_block) {
     InputRow row[2];
     for (int64_t half = 0; half < 2; ++half, ih += apart) {
         const bool exists = ih >= 0 && ih < p.in_h && columns.inside > 0;
@@ -52,14 +54,14 @@ inline void widen_plane(const zp_depthwise_conv_2d_params &p, const Image &image
     for (const Group *group = groups; group < groups + count; ++group) {
         const int64_t in_c = group->first_channel / p.depth_multiplier;
         const InputRow a = {row[0].at + in_c, row[0].step, row[0].end}, b = {row[1].at + in_c, row[1].step, row[1].end};
-        uint8_t *to = plane + columns.left * column_bytes + group->at;
+        uint8_t *to = plane + group->first_block * plane_block + columns.left * 32;
         if (p.depth_multiplier == 1) {
-            widen_group(a, b, group->width, columns.inside, to, column_bytes);
+            widen_group(a, b, group->width, columns.inside, to, plane_block);
         } else {
             alignas(16) int8_t order[16] = {0};
             for (int64_t lane = 0; lane < 8; ++lane)
                 order[lane] = static_cast<int8_t>((group->first_channel + lane) / p.depth_multiplier - in_c);
-            widen_shuffled(a, b, load128(order), columns.inside, to, column_bytes);
+            widen_shuffled(a, b, load128(order), columns.inside, to);
         }
     }
 }
@@ -80,6 +82,8 @@ inline void depthwise_rows(const zp_depthwise_conv_2d_params &p, const uint8_t *
     strip.taps_w = s.taps_w;
     strip.weight_step = s.sets * s.pairs * 32;
     strip.block_bytes = s.block_bytes();
+    strip.tap_step = p.dilation_w * 32;
+    strip.output_step = p.stride_w * 32;
     strip.row_pitch = row_pitch;
     strip.pixel_pitch = pixel_pitch;
     strip.params = &p;
@@ -96,25 +100,22 @@ inline void depthwise_rows(const zp_depthwise_conv_2d_params &p, const uint8_t *
             const int64_t bytes = (blocks + taken) * all_pairs * 32;
             if (count > 0 && (blocks + taken > 8 || (span + 3 * p.stride_w) * bytes > kDepthwiseStripBytes)) break;
             const int64_t channels = p.out_c - c < width ? p.out_c - c : width;
-            groups[count++] = {packed + c / 8 * strip.block_bytes, blocks * 32, width, c, channels};
+            groups[count++] = {packed + c / 8 * strip.block_bytes, blocks, width, c, channels};
             blocks += taken;
             c += width;
         }
-        const int64_t column_bytes = blocks * 32;
-        int64_t strip_outputs = kDepthwiseStripBytes / (all_pairs * column_bytes) - span;
+        int64_t strip_outputs = kDepthwiseStripBytes / (all_pairs * blocks * 32) - span;
         strip_outputs = strip_outputs < 0 ? 1 : strip_outputs / p.stride_w + 1;
         const int64_t strips = (p.out_w + strip_outputs - 1) / strip_outputs, even = ((p.out_w + strips - 1) / strips + 3) / 4 * 4;
         if (even < strip_outputs) strip_outputs = even;
-        strip.tap_step = p.dilation_w * column_bytes;
-        strip.output_step = p.stride_w * column_bytes;
 
         for (int64_t ow = 0; ow < p.out_w; ow += strip_outputs) {
             const int64_t outputs = p.out_w - ow < strip_outputs ? p.out_w - ow : strip_outputs;
             const Columns columns = strip_columns(p, ow * p.stride_w - p.pad_left, (outputs - 1) * p.stride_w + span);
-            const int64_t plane_bytes = ((outputs - 1) * p.stride_w + span) * column_bytes;
+            strip.plane_block = ((outputs - 1) * p.stride_w + span) * 32;
             for (int64_t i = 0; i < all_pairs; ++i) {
-                planes[i] = first_plane + i * plane_bytes;
-                fill_columns(p, columns, first_plane + i * plane_bytes, column_bytes);
+                planes[i] = first_plane + i * blocks * strip.plane_block;
+                fill_columns(p, columns, first_plane + i * blocks * strip.plane_block, blocks);
             }
             int64_t kept = 0;  // planes that already hold what the next rows need
             for (int64_t oh = oh0; oh < oh1;) {
@@ -124,11 +125,9 @@ inline void depthwise_rows(const zp_depthwise_conv_2d_params &p, const uint8_t *
                 strip.pairs = rows == 2 ? s.pairs : needed;
                 for (int64_t i = kept; i < needed; ++i) {
                     const int64_t ih = oh * p.stride_h - p.pad_top + 2 * i * s.slot_stride;
-                    widen_plane(p, image, ih, s.slot_stride, columns, groups, count, const_cast<uint8_t *>(planes[i]), column_bytes);
+                    widen_plane(p, image, ih, s.slot_stride, columns, groups, count, const_cast<uint8_t *>(planes[i]), strip.plane_block);
                 }
-                const Tiles run = rows == 1 ? tiles_for<1, 0>(strip.pairs, s.taps_w)
-                                  : s.lag   ? tiles_for<2, 1>(s.pairs, s.taps_w)
-                                            : tiles_for<2, 0>(s.pairs, s.taps_w);
+                const Tiles run = rows == 1 ? tiles_for<1, 0>(strip) : s.lag ? tiles_for<2, 1>(strip) : tiles_for<2, 0>(strip);
                 run(strip, groups, count, outputs, out + (oh - oh0) * row_pitch + ow * pixel_pitch + groups[0].first_channel - c0);
                 oh += rows;
                 // Two rows further are stride_h pairs further.

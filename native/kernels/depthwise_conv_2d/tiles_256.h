@@ -12,14 +12,15 @@ namespace {
 // The channels that one call of a tile computes: pairs.h's groups.
 struct Group {
     const uint8_t *weights;
-    int64_t at;  // bytes from the start of a widened column
+    int64_t first_block;  // in the strip
     int64_t width, first_channel, channels;
 };
 
 // What the tiles of one strip share.
 struct Strip {
-    const uint8_t *const *planes;                         // the pairs, top to bottom
-    int64_t tap_step, output_step;                        // bytes in a plane between two filter columns, between two output columns
+    const uint8_t *const *planes;                         // the pairs, top to bottom, [block][column][8 channels][2] each
+    int64_t plane_block;                                  // bytes of one block in a plane
+    int64_t tap_step, output_step;                        // bytes between two filter columns, between two output columns
     int64_t pairs, taps_w, weight_step, block_bytes;      // of the packed weights: bytes between two filter columns, between two blocks
     int64_t row_pitch, pixel_pitch;
     const zp_depthwise_conv_2d_params *params;
@@ -59,56 +60,69 @@ inline void store_first(int8_t *out, __m256i codes, int64_t n) {
     __builtin_memcpy(out, bytes, static_cast<size_t>(n));
 }
 
-// A group outside the bounds of pairs.h, unscaled sums of `blocks` blocks from block `first` on: the law itself, channel by channel. Out
-// of the tiles' way.
-__attribute__((noinline)) void store_generally(const int32_t *sums, int64_t first, int64_t blocks, const uint8_t *epilogues, const Strip &s,
-                                               const Group &group, int8_t *out) {
-    const zp_depthwise_conv_2d_params &p = *s.params;
-    for (int64_t b = 0; b < blocks; ++b) {
-        const auto &e = *reinterpret_cast<const DepthwiseEpilogue *>(epilogues + b * s.block_bytes);
-        for (int64_t lane = 0; lane < 8; ++lane) {
-            const int64_t c = depthwise_channel_of(group.width, first + b, lane);
-            if (c >= group.channels) continue;
-            const auto sum = static_cast<int32_t>(static_cast<uint32_t>(sums[b * 8 + lane]) + static_cast<uint32_t>(e.bias[lane]));
-            out[c] = zp_requantize(sum, p.multiplier[group.first_channel + c], p.shift[group.first_channel + c], p.output_zero_point,
-                                   p.clamp_min, p.clamp_max);
-        }
-    }
-}
-
-// One load for several uses: the compiler would rather repeat it as an operand of each, and the loads are what is short.
+// One load for several uses: the compiler would rather repeat it as an operand of each, and loads are what is short. And one sum
+// after the other: it would rather add products to each other first, for which there are too few registers.
 inline __m256i once(__m256i v) {
     __asm__("" : "+x"(v));
     return v;
 }
 
-// Sums of T output columns of one or two rows for NB blocks: sums[row][column][block]. PAIRS and TAPS: pairs.h's `pairs` and `taps_w`, 0
-// where only run time knows; LAG and ROWS: likewise. `at`: bytes from the start of each plane.
+// Sums of T output columns of one or two rows for NB blocks: sums[row][column][block]. PAIRS and TAPS: pairs.h's `pairs` and `taps_w`,
+// strides alike and no dilation, or 0 where only run time knows; LAG and ROWS: likewise. `at`: bytes from the start of a block.
 template <int PAIRS, int TAPS, int ROWS, int LAG, int NB, int T>
-__attribute__((always_inline)) inline void sum_taps(const Strip &s, const uint8_t *weights, int64_t at, __m256i (&sums)[2][4][2]) {
+__attribute__((always_inline)) inline void sum_taps(const Strip &s, const uint8_t *weights, int64_t block, int64_t at,
+                                                    __m256i (&sums)[2][4][2]) {
+    constexpr bool kKnown = PAIRS > 0 && ROWS == 2;
     const int64_t pairs = PAIRS > 0 ? PAIRS : s.pairs, taps = TAPS > 0 ? TAPS : s.taps_w;
-    if (TAPS == 0 || PAIRS == 0) {
+    const int64_t weight_step = kKnown ? PAIRS * (LAG == 0 ? 64 : 32) : s.weight_step;
+    const int64_t block_bytes = kKnown ? TAPS * weight_step + int64_t{sizeof(DepthwiseEpilogue)} : s.block_bytes;
+    const int64_t tap_step = PAIRS > 0 ? 32 : s.tap_step, output_step = kKnown ? 32 * (LAG + 1) : s.output_step;
+    if (TAPS != 3) {
 #pragma GCC unroll 8
         for (int i = 0; i < T * NB; ++i) sums[0][i / NB][i % NB] = sums[1][i / NB][i % NB] = _mm256_setzero_si256();
     }
 #pragma GCC unroll 3
-    for (int64_t kw = 0; kw < taps; ++kw, weights += s.weight_step, at += s.tap_step) {
+    for (int64_t kw = 0; kw < taps; ++kw) {
 #pragma GCC unroll 4
         for (int64_t i = 0; i < pairs + LAG; ++i) {
-            const uint8_t *plane = s.planes[i] + at;
-            const bool first = TAPS > 0 && PAIRS > 0 && kw == 0;
+            const bool first = TAPS == 3 && kw == 0;
 #pragma GCC unroll 2
             for (int b = 0; b < NB; ++b) {
-                const uint8_t *here = weights + b * s.block_bytes + i * 32;
-                const __m256i w = LAG == 0 || i < pairs ? load256(here) : _mm256_setzero_si256();
-                const __m256i lower = ROWS == 1 ? w : LAG == 0 ? load256(here + pairs * 32) : i >= 1 ? load256(here - 32) : w;
+                const uint8_t *x_at = s.planes[i] + (block + b) * s.plane_block + at + kw * tap_step;
+                const uint8_t *w_at = weights + b * block_bytes + kw * weight_step + i * 32;
+                const __m256i w = LAG == 0 || i < pairs ? once(load256(w_at)) : _mm256_setzero_si256();
+                const __m256i lower = ROWS == 1 ? w : LAG == 0 ? once(load256(w_at + pairs * 32)) : i >= 1 ? load256(w_at - 32) : w;
 #pragma GCC unroll 4
                 for (int t = 0; t < T; ++t) {
-                    const __m256i x = once(load256(plane + t * s.output_step + b * 32));
+                    const __m256i x = once(load256(x_at + t * output_step));
                     if (LAG == 0 || i < pairs)
-                        sums[0][t][b] = first && i == 0 ? _mm256_madd_epi16(x, w) : MultiplyAdd::sum(sums[0][t][b], x, w);
+                        sums[0][t][b] = first && i == 0 ? _mm256_madd_epi16(x, w) : once(MultiplyAdd::sum(sums[0][t][b], x, w));
                     if (ROWS == 2 && i >= LAG)
-                        sums[1][t][b] = first && i == LAG ? _mm256_madd_epi16(x, lower) : MultiplyAdd::sum(sums[1][t][b], x, lower);
+                        sums[1][t][b] = first && i == LAG ? _mm256_madd_epi16(x, lower) : once(MultiplyAdd::sum(sums[1][t][b], x, lower));
+                }
+            }
+        }
+    }
+}
+
+// A group outside the bounds of pairs.h: the law itself, channel by channel. Out of the other tiles' way.
+template <int ROWS, int LAG>
+__attribute__((noinline)) void tiles_generally(const Strip &s, const Group &group, int64_t at, int64_t outputs, int8_t *out) {
+    const zp_depthwise_conv_2d_params &p = *s.params;
+    for (int64_t ow = 0; ow < outputs; ++ow, at += s.output_step, out += s.pixel_pitch) {
+        for (int64_t block = 0; block < group.width / 8; ++block) {
+            const uint8_t *weights = group.weights + block * s.block_bytes;
+            const auto &e = *reinterpret_cast<const DepthwiseEpilogue *>(weights + s.taps_w * s.weight_step);
+            __m256i sums[2][4][2];
+            sum_taps<0, 0, ROWS, LAG, 1, 1>(s, weights, group.first_block + block, at, sums);
+            for (int row = 0; row < ROWS; ++row) {
+                alignas(32) int32_t lanes[8];
+                store256(lanes, _mm256_add_epi32(sums[row][0][0], load256(e.bias)));
+                for (int64_t lane = 0; lane < 8; ++lane) {
+                    const int64_t in_group = depthwise_channel_of(group.width, block, lane), c = group.first_channel + in_group;
+                    if (in_group < group.channels)
+                        out[row * s.row_pitch + in_group] = zp_requantize(lanes[lane], p.multiplier[c], p.shift[c], p.output_zero_point,
+                                                                          p.clamp_min, p.clamp_max);
                 }
             }
         }
@@ -117,43 +131,28 @@ __attribute__((always_inline)) inline void sum_taps(const Strip &s, const uint8_
 
 // The 16 codes, int16, of each output of a tile of two blocks: first the one's, then the other's four in each 128 bits.
 template <int PAIRS, int TAPS, int ROWS, int LAG, int T>
-__attribute__((always_inline)) inline bool two_blocks(const Strip &s, const Group &group, int64_t first, int64_t at, __m256i (&codes)[2][2],
-                                                      int8_t *out) {
+__attribute__((always_inline)) inline void two_blocks(const Strip &s, const Group &group, int64_t first, int64_t at, __m256i (&codes)[2][2]) {
     const uint8_t *weights = group.weights + first * s.block_bytes, *epilogues = weights + s.taps_w * s.weight_step;
     __m256i sums[2][4][2];
-    sum_taps<PAIRS, TAPS, ROWS, LAG, 2, T>(s, weights, at + first * 32, sums);
-    const auto &e0 = *reinterpret_cast<const DepthwiseEpilogue *>(epilogues);
-    const auto &e1 = *reinterpret_cast<const DepthwiseEpilogue *>(epilogues + s.block_bytes);
-    if (__builtin_expect(e0.general, 0)) {
-        for (int row = 0; row < ROWS; ++row)
-            for (int t = 0; t < T; ++t) {
-                alignas(32) int32_t lanes[16];
-                store256(lanes, sums[row][t][0]);
-                store256(lanes + 8, sums[row][t][1]);
-                store_generally(lanes, first, 2, epilogues, s, group, out + row * s.row_pitch + t * s.pixel_pitch);
-            }
-        return false;
-    }
+    sum_taps<PAIRS, TAPS, ROWS, LAG, 2, T>(s, weights, group.first_block + first, at, sums);
     __m256i y0[4], y1[4];
 #pragma GCC unroll 4
     for (int i = 0; i < ROWS * T; ++i) {
         y0[i] = sums[i / T][i % T][0];
         y1[i] = sums[i / T][i % T][1];
     }
-    requantized<ROWS * T>(y0, e0, s.away_from_zero);
-    requantized<ROWS * T>(y1, e1, s.away_from_zero);
+    requantized<ROWS * T>(y0, *reinterpret_cast<const DepthwiseEpilogue *>(epilogues), s.away_from_zero);
+    requantized<ROWS * T>(y1, *reinterpret_cast<const DepthwiseEpilogue *>(epilogues + s.block_bytes), s.away_from_zero);
 #pragma GCC unroll 4
     for (int i = 0; i < ROWS * T; ++i) codes[i / T][i % T] = _mm256_packs_epi32(y0[i], y1[i]);
-    return true;
 }
 
 // T outputs of one or two rows, 32 channels.
 template <int PAIRS, int TAPS, int ROWS, int LAG, int T>
-void tile_32(const Strip &s, const Group &group, int64_t at, int8_t *out) {
+__attribute__((always_inline)) inline void tile_32(const Strip &s, const Group &group, int64_t at, int8_t *out) {
     __m256i front[2][2], back[2][2];
-    const bool first = two_blocks<PAIRS, TAPS, ROWS, LAG, T>(s, group, 0, at, front, out);
-    const bool second = two_blocks<PAIRS, TAPS, ROWS, LAG, T>(s, group, 2, at, back, out);
-    if (__builtin_expect(!first || !second, 0)) return;
+    two_blocks<PAIRS, TAPS, ROWS, LAG, T>(s, group, 0, at, front);
+    two_blocks<PAIRS, TAPS, ROWS, LAG, T>(s, group, 2, at, back);
 #pragma GCC unroll 4
     for (int i = 0; i < ROWS * T; ++i) {
         int8_t *to = out + i / T * s.row_pitch + i % T * s.pixel_pitch;
@@ -165,9 +164,9 @@ void tile_32(const Strip &s, const Group &group, int64_t at, int8_t *out) {
 
 // 16 channels.
 template <int PAIRS, int TAPS, int ROWS, int LAG, int T>
-void tile_16(const Strip &s, const Group &group, int64_t at, int8_t *out) {
+__attribute__((always_inline)) inline void tile_16(const Strip &s, const Group &group, int64_t at, int8_t *out) {
     __m256i codes[2][2];
-    if (!two_blocks<PAIRS, TAPS, ROWS, LAG, T>(s, group, 0, at, codes, out)) return;
+    two_blocks<PAIRS, TAPS, ROWS, LAG, T>(s, group, 0, at, codes);
 #pragma GCC unroll 2
     for (int row = 0; row < ROWS; ++row, out += s.row_pitch) {
         const __m256i packed = _mm256_permute4x64_epi64(clamped(_mm256_packs_epi16(codes[row][0], codes[row][T - 1]), s), 0xD8);
@@ -183,25 +182,15 @@ void tile_16(const Strip &s, const Group &group, int64_t at, int8_t *out) {
 
 // 8 channels: one block, up to four columns.
 template <int PAIRS, int TAPS, int ROWS, int LAG, int T>
-void tile_8(const Strip &s, const Group &group, int64_t at, int8_t *out) {
-    const uint8_t *epilogue = group.weights + s.taps_w * s.weight_step;
-    const auto &e = *reinterpret_cast<const DepthwiseEpilogue *>(epilogue);
+__attribute__((always_inline)) inline void tile_8(const Strip &s, const Group &group, int64_t at, int8_t *out) {
     __m256i sums[2][4][2];
-    sum_taps<PAIRS, TAPS, ROWS, LAG, 1, T>(s, group.weights, at, sums);
+    sum_taps<PAIRS, TAPS, ROWS, LAG, 1, T>(s, group.weights, group.first_block, at, sums);
 #pragma GCC unroll 2
     for (int row = 0; row < ROWS; ++row, out += s.row_pitch) {
-        if (__builtin_expect(e.general, 0)) {
-            for (int t = 0; t < T; ++t) {
-                alignas(32) int32_t lanes[8];
-                store256(lanes, sums[row][t][0]);
-                store_generally(lanes, 0, 1, epilogue, s, group, out + t * s.pixel_pitch);
-            }
-            continue;
-        }
         __m256i y[4];
 #pragma GCC unroll 4
         for (int t = 0; t < T; ++t) y[t] = sums[row][t][0];
-        requantized<T>(y, e, s.away_from_zero);
+        requantized<T>(y, *reinterpret_cast<const DepthwiseEpilogue *>(group.weights + s.taps_w * s.weight_step), s.away_from_zero);
         const __m256i front = _mm256_packs_epi32(y[0], y[T > 1 ? 1 : 0]);
         const __m256i back = T > 2 ? _mm256_packs_epi32(y[T > 2 ? 2 : 0], y[T > 3 ? 3 : 0]) : front;
         // Dwords: the first four channels of each column, then the others.
@@ -223,29 +212,44 @@ void tile_8(const Strip &s, const Group &group, int64_t at, int8_t *out) {
     }
 }
 
-// `outputs` output columns of all groups, four columns at a time, so that each line of the output is written in one go.
+template <int PAIRS, int TAPS, int ROWS, int LAG>
+__attribute__((noinline)) void tiles_32(const Strip &s, const Group &group, int64_t at, int64_t outputs, int8_t *out) {
+    for (; outputs >= 2; outputs -= 2, at += 2 * s.output_step, out += 2 * s.pixel_pitch)
+        tile_32<PAIRS, TAPS, ROWS, LAG, 2>(s, group, at, out);
+    if (outputs == 1) tile_32<PAIRS, TAPS, ROWS, LAG, 1>(s, group, at, out);
+}
+
+template <int PAIRS, int TAPS, int ROWS, int LAG>
+__attribute__((noinline)) void tiles_16(const Strip &s, const Group &group, int64_t at, int64_t outputs, int8_t *out) {
+    for (; outputs >= 2; outputs -= 2, at += 2 * s.output_step, out += 2 * s.pixel_pitch)
+        tile_16<PAIRS, TAPS, ROWS, LAG, 2>(s, group, at, out);
+    if (outputs == 1) tile_16<PAIRS, TAPS, ROWS, LAG, 1>(s, group, at, out);
+}
+
+template <int PAIRS, int TAPS, int ROWS, int LAG>
+__attribute__((noinline)) void tiles_8(const Strip &s, const Group &group, int64_t at, int64_t outputs, int8_t *out) {
+    for (; outputs >= 4; outputs -= 4, at += 4 * s.output_step, out += 4 * s.pixel_pitch)
+        tile_8<PAIRS, TAPS, ROWS, LAG, 4>(s, group, at, out);
+    if (outputs >= 2) {
+        tile_8<PAIRS, TAPS, ROWS, LAG, 2>(s, group, at, out);
+        outputs -= 2, at += 2 * s.output_step, out += 2 * s.pixel_pitch;
+    }
+    if (outputs == 1) tile_8<PAIRS, TAPS, ROWS, LAG, 1>(s, group, at, out);
+}
+
+// `outputs` output columns of all groups, a few columns at a time, so that each line of the output is written in one go.
 template <int PAIRS, int TAPS, int ROWS, int LAG>
 void tiles(const Strip &s, const Group *groups, int64_t count, int64_t outputs, int8_t *out) {
-    for (int64_t ow = 0; ow < outputs; ow += 4) {
-        const int64_t here = outputs - ow < 4 ? outputs - ow : 4;
+    constexpr int64_t kColumns = 8;
+    for (int64_t ow = 0; ow < outputs; ow += kColumns) {
+        const int64_t here = outputs - ow < kColumns ? outputs - ow : kColumns, at = ow * s.output_step;
         for (const Group *group = groups; group < groups + count; ++group) {
-            int64_t at = ow * s.output_step + group->at;
             int8_t *to = out + ow * s.pixel_pitch + (group->first_channel - groups->first_channel);
-            if (group->width == 8) {
-                if (here == 4) tile_8<PAIRS, TAPS, ROWS, LAG, 4>(s, *group, at, to);
-                else if (here == 3) tile_8<PAIRS, TAPS, ROWS, LAG, 3>(s, *group, at, to);
-                else if (here == 2) tile_8<PAIRS, TAPS, ROWS, LAG, 2>(s, *group, at, to);
-                else tile_8<PAIRS, TAPS, ROWS, LAG, 1>(s, *group, at, to);
-                continue;
-            }
-            int64_t left = here;
-            for (; left >= 2; left -= 2, at += 2 * s.output_step, to += 2 * s.pixel_pitch) {
-                if (group->width == 32) tile_32<PAIRS, TAPS, ROWS, LAG, 2>(s, *group, at, to);
-                else tile_16<PAIRS, TAPS, ROWS, LAG, 2>(s, *group, at, to);
-            }
-            if (left == 0) continue;
-            if (group->width == 32) tile_32<PAIRS, TAPS, ROWS, LAG, 1>(s, *group, at, to);
-            else tile_16<PAIRS, TAPS, ROWS, LAG, 1>(s, *group, at, to);
+            const auto *epilogue = reinterpret_cast<const DepthwiseEpilogue *>(group->weights + s.taps_w * s.weight_step);
+            if (__builtin_expect(epilogue->general, 0)) tiles_generally<ROWS, LAG>(s, *group, at, here, to);
+            else if (group->width == 32) tiles_32<PAIRS, TAPS, ROWS, LAG>(s, *group, at, here, to);
+            else if (group->width == 16) tiles_16<PAIRS, TAPS, ROWS, LAG>(s, *group, at, here, to);
+            else tiles_8<PAIRS, TAPS, ROWS, LAG>(s, *group, at, here, to);
         }
     }
 }
@@ -253,8 +257,11 @@ void tiles(const Strip &s, const Group *groups, int64_t count, int64_t outputs, 
 using Tiles = void (*)(const Strip &, const Group *, int64_t, int64_t, int8_t *);
 
 template <int ROWS, int LAG>
-inline Tiles tiles_for(int64_t pairs, int64_t taps_w) {
-    return pairs == 2 && taps_w == 3 ? tiles<2, 3, ROWS, LAG> : pairs == 3 ? tiles<3, 0, ROWS, LAG> : tiles<0, 0, ROWS, LAG>;
+inline Tiles tiles_for(const Strip &s) {
+    const bool known = s.tap_step == 32 && (ROWS == 1 || s.output_step == 32 * (LAG + 1));
+    return known && s.pairs == 2 && s.taps_w == 3   ? tiles<2, 3, ROWS, LAG>
+           : known && s.pairs == 3 && s.taps_w == 5 ? tiles<3, 5, ROWS, LAG>
+                                                    : tiles<0, 0, ROWS, LAG>;
 }
 
 }  // namespace
