@@ -44,7 +44,7 @@ struct DepthwisePairs {
     int64_t taps_w;
 
     int64_t all_pairs() const { return pairs + lag; }
-    // weights int16 [taps_w][sets][pairs][8 channels][2]; then DepthwiseEpilogue.
+    // weights int16 [taps_w][pairs][sets][8 channels][2]; then DepthwiseEpilogue.
     int64_t weight_bytes() const { return taps_w * sets * pairs * 32; }
     int64_t block_bytes() const { return weight_bytes() + 8 * 32; }
 };

@@ -50,7 +50,7 @@ void pack_channel(const zp_depthwise_conv_2d_params &p, const DepthwisePairs &s,
             // In the second set everything is one row lower.
             for (int64_t set = 0; set < s.sets; ++set) {
                 const int64_t slot = kh + set;
-                memcpy(at + ((((kw * s.sets + set) * s.pairs + slot / 2) * 8 + lane) * 2 + slot % 2) * 2, &scaled, 2);
+                memcpy(at + ((((kw * s.pairs + slot / 2) * s.sets + set) * 8 + lane) * 2 + slot % 2) * 2, &scaled, 2);
             }
         }
     }

@@ -80,6 +80,7 @@ inline void depthwise_rows(const zp_depthwise_conv_2d_params &p, const uint8_t *
     Strip strip;
     strip.planes = planes;
     strip.taps_w = s.taps_w;
+    strip.sets = s.sets;
     strip.weight_step = s.sets * s.pairs * 32;
     strip.block_bytes = s.block_bytes();
     strip.tap_step = p.dilation_w * 32;

@@ -21,7 +21,7 @@ struct Strip {
     const uint8_t *const *planes;                         // the pairs, top to bottom, [block][column][8 channels][2] each
     int64_t plane_block;                                  // bytes of one block in a plane
     int64_t tap_step, output_step;                        // bytes between two filter columns, between two output columns
-    int64_t pairs, taps_w, weight_step, block_bytes;      // of the packed weights: bytes between two filter columns, between two blocks
+    int64_t pairs, taps_w, sets, weight_step, block_bytes;  // of the packed weights: bytes between two filter columns, between two blocks
     int64_t row_pitch, pixel_pitch;
     const zp_depthwise_conv_2d_params *params;
     bool away_from_zero;  // whether negative ties count (pairs.h)
@@ -76,6 +76,7 @@ __attribute__((always_inline)) inline void sum_taps(const Strip &s, const uint8_
     const int64_t pairs = PAIRS > 0 ? PAIRS : s.pairs, taps = TAPS > 0 ? TAPS : s.taps_w;
     const int64_t weight_step = kKnown ? PAIRS * (LAG == 0 ? 64 : 32) : s.weight_step;
     const int64_t block_bytes = kKnown ? TAPS * weight_step + int64_t{sizeof(DepthwiseEpilogue)} : s.block_bytes;
+    const int64_t sets = kKnown ? 2 - LAG : s.sets;
     const int64_t tap_step = PAIRS > 0 ? 32 : s.tap_step, output_step = kKnown ? 32 * (LAG + 1) : s.output_step;
     if (TAPS != 3) {
 #pragma GCC unroll 8
@@ -89,9 +90,9 @@ __attribute__((always_inline)) inline void sum_taps(const Strip &s, const uint8_
 #pragma GCC unroll 2
             for (int b = 0; b < NB; ++b) {
                 const uint8_t *x_at = s.planes[i] + (block + b) * s.plane_block + at + kw * tap_step;
-                const uint8_t *w_at = weights + b * block_bytes + kw * weight_step + i * 32;
+                const uint8_t *w_at = weights + b * block_bytes + kw * weight_step + i * sets * 32;
                 const __m256i w = LAG == 0 || i < pairs ? once(load256(w_at)) : _mm256_setzero_si256();
-                const __m256i lower = ROWS == 1 ? w : LAG == 0 ? once(load256(w_at + pairs * 32)) : i >= 1 ? load256(w_at - 32) : w;
+                const __m256i lower = ROWS == 1 ? w : LAG == 0 ? once(load256(w_at + 32)) : i >= 1 ? load256(w_at - 32) : w;
 #pragma GCC unroll 4
                 for (int t = 0; t < T; ++t) {
                     const __m256i x = once(load256(x_at + t * output_step));
