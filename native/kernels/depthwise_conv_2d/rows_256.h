@@ -4,7 +4,7 @@
 //
 // The image is cut into strips: up to 64 channels, a line of the cache, of some output columns, from the first row to the last, so that
 // what is between the two steps stays in the first cache. Widening (widen_256.h) writes planes, a pair of rows each, padding included:
-// [block][column][8 channels][2] int16; from there on nothing knows of edges. Then tiles (tiles_256.h) go over the taps. For the next
+// [group][column][block][8 channels][2] int16; from there on nothing knows of edges. Then tiles (tiles_256.h) go over the taps. For the next
 // two output rows the planes that they share with the last move up, and only new rows of the input are widened.
 // No standard library here.
 #ifndef ZP_KERNELS_DEPTHWISE_CONV_2D_ROWS_256_H
@@ -33,18 +33,21 @@ inline Columns strip_columns(const zp_depthwise_conv_2d_params &p, int64_t iw0, 
 }
 
 // The padding of a plane, which is the same for all rows.
-inline void fill_columns(const zp_depthwise_conv_2d_params &p, const Columns &columns, uint8_t *plane, int64_t blocks) {
+inline void fill_columns(const zp_depthwise_conv_2d_params &p, const Columns &columns, const Group *groups, int64_t count, uint8_t *plane) {
     const __m256i zero_points = _mm256_set1_epi16(static_cast<int16_t>(p.input_zero_point + 128));
-    for (int64_t block = 0; block < blocks; ++block) {
-        for (int64_t j = 0; j < columns.left; ++j, plane += 32) store256(plane, zero_points);
-        plane += columns.inside * 32;
-        for (int64_t j = 0; j < columns.right; ++j, plane += 32) store256(plane, zero_points);
+    for (const Group *group = groups; group < groups + count; ++group) {
+        const int64_t pitch = group->width * 4;
+        uint8_t *to = plane + group->at, *end = to + columns.left * pitch;
+        for (; to < end; to += 32) store256(to, zero_points);
+        to += columns.inside * pitch;
+        end = to + columns.right * pitch;
+        for (; to < end; to += 32) store256(to, zero_points);
     }
 }
 
 // Input rows ih and ih + apart, interleaved.
 inline void widen_plane(const zp_depthwise_conv_2d_params &p, const Image &image, int64_t ih, int64_t apart, const Columns &columns,
-                        const Group *groups, int64_t count, uint8_t *plane, int64_t plane_block) {
+                        const Group *groups, int64_t count, uint8_t *plane) {
     InputRow row[2];
     for (int64_t half = 0; half < 2; ++half, ih += apart) {
         const bool exists = ih >= 0 && ih < p.in_h && columns.inside > 0;
@@ -54,9 +57,9 @@ inline void widen_plane(const zp_depthwise_conv_2d_params &p, const Image &image
     for (const Group *group = groups; group < groups + count; ++group) {
         const int64_t in_c = group->first_channel / p.depth_multiplier;
         const InputRow a = {row[0].at + in_c, row[0].step, row[0].end}, b = {row[1].at + in_c, row[1].step, row[1].end};
-        uint8_t *to = plane + group->first_block * plane_block + columns.left * 32;
+        uint8_t *to = plane + group->at + columns.left * group->width * 4;
         if (p.depth_multiplier == 1) {
-            widen_group(a, b, group->width, columns.inside, to, plane_block);
+            widen_group(a, b, group->width, columns.inside, to);
         } else {
             alignas(16) int8_t order[16] = {0};
             for (int64_t lane = 0; lane < 8; ++lane)
@@ -83,8 +86,8 @@ inline void depthwise_rows(const zp_depthwise_conv_2d_params &p, const uint8_t *
     strip.sets = s.sets;
     strip.weight_step = s.sets * s.pairs * 32;
     strip.block_bytes = s.block_bytes();
-    strip.tap_step = p.dilation_w * 32;
-    strip.output_step = p.stride_w * 32;
+    strip.tap_step = p.dilation_w;
+    strip.output_step = p.stride_w;
     strip.row_pitch = row_pitch;
     strip.pixel_pitch = pixel_pitch;
     strip.params = &p;
@@ -101,7 +104,7 @@ inline void depthwise_rows(const zp_depthwise_conv_2d_params &p, const uint8_t *
             const int64_t bytes = (blocks + taken) * all_pairs * 32;
             if (count > 0 && (blocks + taken > 8 || (span + 3 * p.stride_w) * bytes > kDepthwiseStripBytes)) break;
             const int64_t channels = p.out_c - c < width ? p.out_c - c : width;
-            groups[count++] = {packed + c / 8 * strip.block_bytes, blocks, width, c, channels};
+            groups[count++] = {packed + c / 8 * strip.block_bytes, 0, width, c, channels};
             blocks += taken;
             c += width;
         }
@@ -113,10 +116,11 @@ inline void depthwise_rows(const zp_depthwise_conv_2d_params &p, const uint8_t *
         for (int64_t ow = 0; ow < p.out_w; ow += strip_outputs) {
             const int64_t outputs = p.out_w - ow < strip_outputs ? p.out_w - ow : strip_outputs;
             const Columns columns = strip_columns(p, ow * p.stride_w - p.pad_left, (outputs - 1) * p.stride_w + span);
-            strip.plane_block = ((outputs - 1) * p.stride_w + span) * 32;
+            const int64_t block_bytes = ((outputs - 1) * p.stride_w + span) * 32, plane_bytes = blocks * block_bytes;
+            for (int64_t i = 0; i < count; ++i) groups[i].at = (groups[i].first_channel - groups[0].first_channel) / 8 * block_bytes;
             for (int64_t i = 0; i < all_pairs; ++i) {
-                planes[i] = first_plane + i * blocks * strip.plane_block;
-                fill_columns(p, columns, first_plane + i * blocks * strip.plane_block, blocks);
+                planes[i] = first_plane + i * plane_bytes;
+                fill_columns(p, columns, groups, count, first_plane + i * plane_bytes);
             }
             int64_t kept = 0;  // planes that already hold what the next rows need
             for (int64_t oh = oh0; oh < oh1;) {
@@ -126,7 +130,7 @@ inline void depthwise_rows(const zp_depthwise_conv_2d_params &p, const uint8_t *
                 strip.pairs = rows == 2 ? s.pairs : needed;
                 for (int64_t i = kept; i < needed; ++i) {
                     const int64_t ih = oh * p.stride_h - p.pad_top + 2 * i * s.slot_stride;
-                    widen_plane(p, image, ih, s.slot_stride, columns, groups, count, const_cast<uint8_t *>(planes[i]), strip.plane_block);
+                    widen_plane(p, image, ih, s.slot_stride, columns, groups, count, const_cast<uint8_t *>(planes[i]));
                 }
                 const Tiles run = rows == 1 ? tiles_for<1, 0>(strip) : s.lag ? tiles_for<2, 1>(strip) : tiles_for<2, 0>(strip);
                 run(strip, groups, count, outputs, out + (oh - oh0) * row_pitch + ow * pixel_pitch + groups[0].first_channel - c0);

@@ -12,15 +12,14 @@ namespace {
 // The channels that one call of a tile computes: pairs.h's groups.
 struct Group {
     const uint8_t *weights;
-    int64_t first_block;  // in the strip
+    int64_t at;  // bytes from the start of each plane
     int64_t width, first_channel, channels;
 };
 
 // What the tiles of one strip share.
 struct Strip {
-    const uint8_t *const *planes;                         // the pairs, top to bottom, [block][column][8 channels][2] each
-    int64_t plane_block;                                  // bytes of one block in a plane
-    int64_t tap_step, output_step;                        // bytes between two filter columns, between two output columns
+    const uint8_t *const *planes;                           // the pairs, top to bottom
+    int64_t tap_step, output_step;                          // columns of a plane between two filter columns, between two output columns
     int64_t pairs, taps_w, sets, weight_step, block_bytes;  // of the packed weights: bytes between two filter columns, between two blocks
     int64_t row_pitch, pixel_pitch;
     const zp_depthwise_conv_2d_params *params;
@@ -68,16 +67,17 @@ inline __m256i once(__m256i v) {
 }
 
 // Sums of T output columns of one or two rows for NB blocks: sums[row][column][block]. PAIRS and TAPS: pairs.h's `pairs` and `taps_w`,
-// strides alike and no dilation, or 0 where only run time knows; LAG and ROWS: likewise. `at`: bytes from the start of a block.
+// strides alike and no dilation, or 0 where only run time knows; LAG and ROWS: likewise. `at`: bytes from the start of each plane to
+// the first input column of the first block; `pitch`: bytes of a column.
 template <int PAIRS, int TAPS, int ROWS, int LAG, int NB, int T>
-__attribute__((always_inline)) inline void sum_taps(const Strip &s, const uint8_t *weights, int64_t block, int64_t at,
+__attribute__((always_inline)) inline void sum_taps(const Strip &s, const uint8_t *weights, int64_t at, int64_t pitch,
                                                     __m256i (&sums)[2][4][2]) {
     constexpr bool kKnown = PAIRS > 0 && ROWS == 2;
     const int64_t pairs = PAIRS > 0 ? PAIRS : s.pairs, taps = TAPS > 0 ? TAPS : s.taps_w;
     const int64_t weight_step = kKnown ? PAIRS * (LAG == 0 ? 64 : 32) : s.weight_step;
     const int64_t block_bytes = kKnown ? TAPS * weight_step + int64_t{sizeof(DepthwiseEpilogue)} : s.block_bytes;
     const int64_t sets = kKnown ? 2 - LAG : s.sets;
-    const int64_t tap_step = PAIRS > 0 ? 32 : s.tap_step, output_step = kKnown ? 32 * (LAG + 1) : s.output_step;
+    const int64_t tap_step = (PAIRS > 0 ? 1 : s.tap_step) * pitch, output_step = (kKnown ? LAG + 1 : s.output_step) * pitch;
     if (TAPS != 3) {
 #pragma GCC unroll 8
         for (int i = 0; i < T * NB; ++i) sums[0][i / NB][i % NB] = sums[1][i / NB][i % NB] = _mm256_setzero_si256();
@@ -89,13 +89,15 @@ __attribute__((always_inline)) inline void sum_taps(const Strip &s, const uint8_
             const bool first = TAPS == 3 && kw == 0;
 #pragma GCC unroll 2
             for (int b = 0; b < NB; ++b) {
-                const uint8_t *x_at = s.planes[i] + (block + b) * s.plane_block + at + kw * tap_step;
+                const uint8_t *x_at = s.planes[i] + at + b * 32 + kw * tap_step;
                 const uint8_t *w_at = weights + b * block_bytes + kw * weight_step + i * sets * 32;
                 const __m256i w = LAG == 0 || i < pairs ? once(load256(w_at)) : _mm256_setzero_si256();
                 const __m256i lower = ROWS == 1 ? w : LAG == 0 ? once(load256(w_at + 32)) : i >= 1 ? load256(w_at - 32) : w;
 #pragma GCC unroll 4
                 for (int t = 0; t < T; ++t) {
-                    const __m256i x = once(load256(x_at + t * output_step));
+                    const bool twice = ROWS == 2 && i >= LAG && (LAG == 0 || i < pairs);
+                    __m256i x = load256(x_at + t * output_step);
+                    if (twice) x = once(x);
                     if (LAG == 0 || i < pairs)
                         sums[0][t][b] = first && i == 0 ? _mm256_madd_epi16(x, w) : once(MultiplyAdd::sum(sums[0][t][b], x, w));
                     if (ROWS == 2 && i >= LAG)
@@ -110,12 +112,13 @@ __attribute__((always_inline)) inline void sum_taps(const Strip &s, const uint8_
 template <int ROWS, int LAG>
 __attribute__((noinline)) void tiles_generally(const Strip &s, const Group &group, int64_t at, int64_t outputs, int8_t *out) {
     const zp_depthwise_conv_2d_params &p = *s.params;
-    for (int64_t ow = 0; ow < outputs; ++ow, at += s.output_step, out += s.pixel_pitch) {
+    const int64_t pitch = group.width * 4;
+    for (int64_t ow = 0; ow < outputs; ++ow, at += s.output_step * pitch, out += s.pixel_pitch) {
         for (int64_t block = 0; block < group.width / 8; ++block) {
             const uint8_t *weights = group.weights + block * s.block_bytes;
             const auto &e = *reinterpret_cast<const DepthwiseEpilogue *>(weights + s.taps_w * s.weight_step);
             __m256i sums[2][4][2];
-            sum_taps<0, 0, ROWS, LAG, 1, 1>(s, weights, group.first_block + block, at, sums);
+            sum_taps<0, 0, ROWS, LAG, 1, 1>(s, weights, at + block * 32, pitch, sums);
             for (int row = 0; row < ROWS; ++row) {
                 alignas(32) int32_t lanes[8];
                 store256(lanes, _mm256_add_epi32(sums[row][0][0], load256(e.bias)));
@@ -131,11 +134,11 @@ __attribute__((noinline)) void tiles_generally(const Strip &s, const Group &grou
 }
 
 // The 16 codes, int16, of each output of a tile of two blocks: first the one's, then the other's four in each 128 bits.
-template <int PAIRS, int TAPS, int ROWS, int LAG, int T>
+template <int PAIRS, int TAPS, int ROWS, int LAG, int T, int WIDTH>
 __attribute__((always_inline)) inline void two_blocks(const Strip &s, const Group &group, int64_t first, int64_t at, __m256i (&codes)[2][2]) {
     const uint8_t *weights = group.weights + first * s.block_bytes, *epilogues = weights + s.taps_w * s.weight_step;
     __m256i sums[2][4][2];
-    sum_taps<PAIRS, TAPS, ROWS, LAG, 2, T>(s, weights, group.first_block + first, at, sums);
+    sum_taps<PAIRS, TAPS, ROWS, LAG, 2, T>(s, weights, at + first * 32, WIDTH * 4, sums);
     __m256i y0[4], y1[4];
 #pragma GCC unroll 4
     for (int i = 0; i < ROWS * T; ++i) {
@@ -152,8 +155,8 @@ __attribute__((always_inline)) inline void two_blocks(const Strip &s, const Grou
 template <int PAIRS, int TAPS, int ROWS, int LAG, int T>
 __attribute__((always_inline)) inline void tile_32(const Strip &s, const Group &group, int64_t at, int8_t *out) {
     __m256i front[2][2], back[2][2];
-    two_blocks<PAIRS, TAPS, ROWS, LAG, T>(s, group, 0, at, front);
-    two_blocks<PAIRS, TAPS, ROWS, LAG, T>(s, group, 2, at, back);
+    two_blocks<PAIRS, TAPS, ROWS, LAG, T, 32>(s, group, 0, at, front);
+    two_blocks<PAIRS, TAPS, ROWS, LAG, T, 32>(s, group, 2, at, back);
 #pragma GCC unroll 4
     for (int i = 0; i < ROWS * T; ++i) {
         int8_t *to = out + i / T * s.row_pitch + i % T * s.pixel_pitch;
@@ -167,7 +170,7 @@ __attribute__((always_inline)) inline void tile_32(const Strip &s, const Group &
 template <int PAIRS, int TAPS, int ROWS, int LAG, int T>
 __attribute__((always_inline)) inline void tile_16(const Strip &s, const Group &group, int64_t at, int8_t *out) {
     __m256i codes[2][2];
-    two_blocks<PAIRS, TAPS, ROWS, LAG, T>(s, group, 0, at, codes);
+    two_blocks<PAIRS, TAPS, ROWS, LAG, T, 16>(s, group, 0, at, codes);
 #pragma GCC unroll 2
     for (int row = 0; row < ROWS; ++row, out += s.row_pitch) {
         const __m256i packed = _mm256_permute4x64_epi64(clamped(_mm256_packs_epi16(codes[row][0], codes[row][T - 1]), s), 0xD8);
@@ -185,7 +188,7 @@ __attribute__((always_inline)) inline void tile_16(const Strip &s, const Group &
 template <int PAIRS, int TAPS, int ROWS, int LAG, int T>
 __attribute__((always_inline)) inline void tile_8(const Strip &s, const Group &group, int64_t at, int8_t *out) {
     __m256i sums[2][4][2];
-    sum_taps<PAIRS, TAPS, ROWS, LAG, 1, T>(s, group.weights, group.first_block, at, sums);
+    sum_taps<PAIRS, TAPS, ROWS, LAG, 1, T>(s, group.weights, at, 32, sums);
 #pragma GCC unroll 2
     for (int row = 0; row < ROWS; ++row, out += s.row_pitch) {
         __m256i y[4];
@@ -215,25 +218,25 @@ __attribute__((always_inline)) inline void tile_8(const Strip &s, const Group &g
 
 template <int PAIRS, int TAPS, int ROWS, int LAG>
 __attribute__((noinline)) void tiles_32(const Strip &s, const Group &group, int64_t at, int64_t outputs, int8_t *out) {
-    for (; outputs >= 2; outputs -= 2, at += 2 * s.output_step, out += 2 * s.pixel_pitch)
+    for (; outputs >= 2; outputs -= 2, at += 2 * s.output_step * 128, out += 2 * s.pixel_pitch)
         tile_32<PAIRS, TAPS, ROWS, LAG, 2>(s, group, at, out);
     if (outputs == 1) tile_32<PAIRS, TAPS, ROWS, LAG, 1>(s, group, at, out);
 }
 
 template <int PAIRS, int TAPS, int ROWS, int LAG>
 __attribute__((noinline)) void tiles_16(const Strip &s, const Group &group, int64_t at, int64_t outputs, int8_t *out) {
-    for (; outputs >= 2; outputs -= 2, at += 2 * s.output_step, out += 2 * s.pixel_pitch)
+    for (; outputs >= 2; outputs -= 2, at += 2 * s.output_step * 64, out += 2 * s.pixel_pitch)
         tile_16<PAIRS, TAPS, ROWS, LAG, 2>(s, group, at, out);
     if (outputs == 1) tile_16<PAIRS, TAPS, ROWS, LAG, 1>(s, group, at, out);
 }
 
 template <int PAIRS, int TAPS, int ROWS, int LAG>
 __attribute__((noinline)) void tiles_8(const Strip &s, const Group &group, int64_t at, int64_t outputs, int8_t *out) {
-    for (; outputs >= 4; outputs -= 4, at += 4 * s.output_step, out += 4 * s.pixel_pitch)
+    for (; outputs >= 4; outputs -= 4, at += 4 * s.output_step * 32, out += 4 * s.pixel_pitch)
         tile_8<PAIRS, TAPS, ROWS, LAG, 4>(s, group, at, out);
     if (outputs >= 2) {
         tile_8<PAIRS, TAPS, ROWS, LAG, 2>(s, group, at, out);
-        outputs -= 2, at += 2 * s.output_step, out += 2 * s.pixel_pitch;
+        outputs -= 2, at += 2 * s.output_step * 32, out += 2 * s.pixel_pitch;
     }
     if (outputs == 1) tile_8<PAIRS, TAPS, ROWS, LAG, 1>(s, group, at, out);
 }
@@ -243,8 +246,9 @@ template <int PAIRS, int TAPS, int ROWS, int LAG>
 void tiles(const Strip &s, const Group *groups, int64_t count, int64_t outputs, int8_t *out) {
     constexpr int64_t kColumns = 8;
     for (int64_t ow = 0; ow < outputs; ow += kColumns) {
-        const int64_t here = outputs - ow < kColumns ? outputs - ow : kColumns, at = ow * s.output_step;
+        const int64_t here = outputs - ow < kColumns ? outputs - ow : kColumns;
         for (const Group *group = groups; group < groups + count; ++group) {
+            const int64_t at = group->at + ow * s.output_step * group->width * 4;
             int8_t *to = out + ow * s.pixel_pitch + (group->first_channel - groups->first_channel);
             const auto *epilogue = reinterpret_cast<const DepthwiseEpilogue *>(group->weights + s.taps_w * s.weight_step);
             if (__builtin_expect(epilogue->general, 0)) tiles_generally<ROWS, LAG>(s, *group, at, here, to);
@@ -259,7 +263,7 @@ using Tiles = void (*)(const Strip &, const Group *, int64_t, int64_t, int8_t *)
 
 template <int ROWS, int LAG>
 inline Tiles tiles_for(const Strip &s) {
-    const bool known = s.tap_step == 32 && (ROWS == 1 || s.output_step == 32 * (LAG + 1));
+    const bool known = s.tap_step == 1 && (ROWS == 1 || s.output_step == LAG + 1);
     return known && s.pairs == 2 && s.taps_w == 3   ? tiles<2, 3, ROWS, LAG>
            : known && s.pairs == 3 && s.taps_w == 5 ? tiles<3, 5, ROWS, LAG>
                                                     : tiles<0, 0, ROWS, LAG>;

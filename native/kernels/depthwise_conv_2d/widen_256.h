@@ -33,24 +33,24 @@ struct Guarded {
 
 // 32 channels of two rows, one column. Interleaving works within 128 bits, and so do the instructions that pack the results: block
 // k of the four gets channels 4 k .. 4 k + 3 and 16 more.
-inline void widen_32(__m256i a, __m256i b, uint8_t *to, int64_t block) {
+inline void widen_32(__m256i a, __m256i b, uint8_t *to) {
     const __m256i flip = _mm256_set1_epi8(-128), zero = _mm256_setzero_si256();
     const __m256i u = _mm256_xor_si256(a, flip), v = _mm256_xor_si256(b, flip);
     const __m256i low = _mm256_unpacklo_epi8(u, v), high = _mm256_unpackhi_epi8(u, v);
     store256(to, _mm256_unpacklo_epi8(low, zero));
-    store256(to + block, _mm256_unpackhi_epi8(low, zero));
-    store256(to + 2 * block, _mm256_unpacklo_epi8(high, zero));
-    store256(to + 3 * block, _mm256_unpackhi_epi8(high, zero));
+    store256(to + 32, _mm256_unpackhi_epi8(low, zero));
+    store256(to + 64, _mm256_unpacklo_epi8(high, zero));
+    store256(to + 96, _mm256_unpackhi_epi8(high, zero));
 }
 
 // 16 channels: block k of two gets channels 4 k .. 4 k + 3 and 8 more.
-inline void widen_16(__m128i a, __m128i b, uint8_t *to, int64_t block) {
+inline void widen_16(__m128i a, __m128i b, uint8_t *to) {
     const __m128i flip = _mm_set1_epi8(-128);
     const __m128i u = _mm_xor_si128(a, flip), v = _mm_xor_si128(b, flip);
     const __m256i both = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_unpacklo_epi8(u, v)), _mm_unpackhi_epi8(u, v), 1);
     const __m256i zero = _mm256_setzero_si256();
     store256(to, _mm256_unpacklo_epi8(both, zero));
-    store256(to + block, _mm256_unpackhi_epi8(both, zero));
+    store256(to + 32, _mm256_unpackhi_epi8(both, zero));
 }
 
 // 8 channels, in order.
@@ -64,18 +64,18 @@ inline int64_t whole_columns(InputRow a, InputRow b, int64_t columns, int64_t by
     return columns;
 }
 
-// `columns` columns of the channels of one group. `block`: bytes to the next block.
-inline void widen_group(InputRow a, InputRow b, int64_t width, int64_t columns, uint8_t *to, int64_t block) {
+// `columns` columns of the channels of one group. `to`: [column][block][8 channels][2].
+inline void widen_group(InputRow a, InputRow b, int64_t width, int64_t columns, uint8_t *to) {
     const int64_t whole = whole_columns(a, b, columns, width);
     int64_t j = 0;
     if (width == 32) {
-        for (; j < whole; ++j, a.at += a.step, b.at += b.step, to += 32) widen_32(loadu256(a.at), loadu256(b.at), to, block);
-        for (; j < columns; ++j, a.at += a.step, b.at += b.step, to += 32)
-            widen_32(loadu256(Guarded(a).bytes), loadu256(Guarded(b).bytes), to, block);
+        for (; j < whole; ++j, a.at += a.step, b.at += b.step, to += 128) widen_32(loadu256(a.at), loadu256(b.at), to);
+        for (; j < columns; ++j, a.at += a.step, b.at += b.step, to += 128)
+            widen_32(loadu256(Guarded(a).bytes), loadu256(Guarded(b).bytes), to);
     } else if (width == 16) {
-        for (; j < whole; ++j, a.at += a.step, b.at += b.step, to += 32) widen_16(load128(a.at), load128(b.at), to, block);
-        for (; j < columns; ++j, a.at += a.step, b.at += b.step, to += 32)
-            widen_16(load128(Guarded(a).bytes), load128(Guarded(b).bytes), to, block);
+        for (; j < whole; ++j, a.at += a.step, b.at += b.step, to += 64) widen_16(load128(a.at), load128(b.at), to);
+        for (; j < columns; ++j, a.at += a.step, b.at += b.step, to += 64)
+            widen_16(load128(Guarded(a).bytes), load128(Guarded(b).bytes), to);
     } else {
         for (; j < whole; ++j, a.at += a.step, b.at += b.step, to += 32) widen_8(load64(a.at), load64(b.at), to);
         for (; j < columns; ++j, a.at += a.step, b.at += b.step, to += 32)
