@@ -84,6 +84,8 @@ __attribute__((always_inline)) inline void sum_taps(const Strip &s, const uint8_
     }
 #pragma GCC unroll 3
     for (int64_t kw = 0; kw < taps; ++kw) {
+        // Columns kept for the next round of a loop would not fit the registers.
+        if (TAPS != 3) __asm__("" : "+r"(at));
 #pragma GCC unroll 4
         for (int64_t i = 0; i < pairs + LAG; ++i) {
             const bool first = TAPS == 3 && kw == 0;
