@@ -59,12 +59,13 @@ inline void widen_plane(const zp_depthwise_conv_2d_params &p, const Image &image
         const InputRow a = {row[0].at + in_c, row[0].step, row[0].end}, b = {row[1].at + in_c, row[1].step, row[1].end};
         uint8_t *to = plane + group->at + columns.left * group->width * 4;
         if (p.depth_multiplier == 1) {
-            widen_group(a, b, group->width, columns.inside, to);
+            widen_group(a, b, group->width, nullptr, columns.inside, to);
         } else {
-            alignas(16) int8_t order[16] = {0};
+            alignas(16) int8_t lanes[16] = {0};
             for (int64_t lane = 0; lane < 8; ++lane)
-                order[lane] = static_cast<int8_t>((group->first_channel + lane) / p.depth_multiplier - in_c);
-            widen_shuffled(a, b, load128(order), columns.inside, to);
+                lanes[lane] = static_cast<int8_t>((group->first_channel + lane) / p.depth_multiplier - in_c);
+            const __m128i order = load128(lanes);
+            widen_group(a, b, group->width, &order, columns.inside, to);
         }
     }
 }

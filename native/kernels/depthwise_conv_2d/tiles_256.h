@@ -52,8 +52,8 @@ inline __m256i clamped(__m256i bytes, const Strip &s) {
     return _mm256_shuffle_epi8(_mm256_min_epi8(_mm256_max_epi8(bytes, s.low), s.high), places);
 }
 
-// The first n bytes.
-inline void store_first(int8_t *out, __m256i codes, int64_t n) {
+// The first n bytes, where there are fewer channels than the group has.
+__attribute__((noinline)) void store_first(int8_t *out, __m256i codes, int64_t n) {
     alignas(32) int8_t bytes[32];
     store256(bytes, codes);
     __builtin_memcpy(out, bytes, static_cast<size_t>(n));
@@ -66,66 +66,79 @@ inline __m256i once(__m256i v) {
     return v;
 }
 
-// Sums of T output columns of one or two rows for NB blocks: sums[row][column][block]. PAIRS and TAPS: pairs.h's `pairs` and `taps_w`,
-// strides alike and no dilation, or 0 where only run time knows; LAG and ROWS: likewise. `at`: bytes from the start of each plane to
-// the first input column of the first block; `pitch`: bytes of a column.
-template <int PAIRS, int TAPS, int ROWS, int LAG, int NB, int T>
-__attribute__((always_inline)) inline void sum_taps(const Strip &s, const uint8_t *weights, int64_t at, int64_t pitch,
-                                                    __m256i (&sums)[2][4][2]) {
-    constexpr bool kKnown = PAIRS > 0 && ROWS == 2;
-    const int64_t pairs = PAIRS > 0 ? PAIRS : s.pairs, taps = TAPS > 0 ? TAPS : s.taps_w;
-    const int64_t weight_step = kKnown ? PAIRS * (LAG == 0 ? 64 : 32) : s.weight_step;
-    const int64_t block_bytes = kKnown ? TAPS * weight_step + int64_t{sizeof(DepthwiseEpilogue)} : s.block_bytes;
-    const int64_t sets = kKnown ? 2 - LAG : s.sets;
-    const int64_t tap_step = (PAIRS > 0 ? 1 : s.tap_step) * pitch, output_step = (kKnown ? LAG + 1 : s.output_step) * pitch;
-    if (TAPS != 3) {
-#pragma GCC unroll 8
-        for (int i = 0; i < T * NB; ++i) sums[0][i / NB][i % NB] = sums[1][i / NB][i % NB] = _mm256_setzero_si256();
-    }
-#pragma GCC unroll 3
-    for (int64_t kw = 0; kw < taps; ++kw) {
-        // Columns kept for the next round of a loop would not fit the registers.
-        if (TAPS != 3) __asm__("" : "+r"(at));
-#pragma GCC unroll 4
-        for (int64_t i = 0; i < pairs + LAG; ++i) {
-            const bool first = TAPS == 3 && kw == 0;
+// What a shape's tiles know when compiled. PAIRS and TAPS: pairs.h's `pairs`, of a filter with the same stride in both
+// directions and no dilation, and `taps_w`, or 0 where only run time knows. LAG and ROWS: likewise. NB blocks, T output columns; PITCH: bytes of a column.
+template <int PAIRS, int TAPS, int ROWS, int LAG, int NB, int T, int PITCH>
+struct Sums {
+    __m256i at[2][4][2];  // [row][column][block]
+
+    // Adds pair i of one filter column. `x_at`: bytes from the start of each plane; `first`: nothing has been added so far.
+    __attribute__((always_inline)) inline void add_pair(const Strip &s, const uint8_t *weights, int64_t x_at, int64_t i, int64_t pairs,
+                                                        bool first) {
+        constexpr bool kKnown = PAIRS > 0 && ROWS == 2;
+        const int64_t sets = kKnown ? 2 - LAG : s.sets;
+        const int64_t block_bytes = kKnown && TAPS > 0 ? TAPS * PAIRS * sets * 32 + int64_t{sizeof(DepthwiseEpilogue)} : s.block_bytes;
+        const int64_t output_step = (kKnown ? LAG + 1 : s.output_step) * PITCH;
+        const bool in_a = LAG == 0 || i < pairs, in_b = ROWS == 2 && i >= LAG;
 #pragma GCC unroll 2
-            for (int b = 0; b < NB; ++b) {
-                const uint8_t *x_at = s.planes[i] + at + b * 32 + kw * tap_step;
-                const uint8_t *w_at = weights + b * block_bytes + kw * weight_step + i * sets * 32;
-                const __m256i w = LAG == 0 || i < pairs ? once(load256(w_at)) : _mm256_setzero_si256();
-                const __m256i lower = ROWS == 1 ? w : LAG == 0 ? once(load256(w_at + 32)) : i >= 1 ? load256(w_at - 32) : w;
+        for (int b = 0; b < NB; ++b) {
+            const uint8_t *from = s.planes[i] + x_at + b * 32, *pair = weights + b * block_bytes + i * sets * 32;
+            const __m256i w = in_a ? once(load256(pair)) : _mm256_setzero_si256();
+            const __m256i lower = !in_b ? w : LAG == 0 ? once(load256(pair + 32)) : load256(pair - 32);
 #pragma GCC unroll 4
-                for (int t = 0; t < T; ++t) {
-                    const bool twice = ROWS == 2 && i >= LAG && (LAG == 0 || i < pairs);
-                    __m256i x = load256(x_at + t * output_step);
-                    if (twice) x = once(x);
-                    if (LAG == 0 || i < pairs)
-                        sums[0][t][b] = first && i == 0 ? _mm256_madd_epi16(x, w) : once(MultiplyAdd::sum(sums[0][t][b], x, w));
-                    if (ROWS == 2 && i >= LAG)
-                        sums[1][t][b] = first && i == LAG ? _mm256_madd_epi16(x, lower) : once(MultiplyAdd::sum(sums[1][t][b], x, lower));
-                }
+            for (int t = 0; t < T; ++t) {
+                __m256i x = load256(from + t * output_step);
+                if (in_a && in_b) x = once(x);
+                if (in_a) at[0][t][b] = first && i == 0 ? _mm256_madd_epi16(x, w) : once(MultiplyAdd::sum(at[0][t][b], x, w));
+                if (in_b) at[1][t][b] = first && i == LAG ? _mm256_madd_epi16(x, lower) : once(MultiplyAdd::sum(at[1][t][b], x, lower));
             }
         }
     }
-}
+
+    // All taps. `x_at`: bytes from the start of each plane to the first input column of the first block.
+    __attribute__((always_inline)) inline void add_all(const Strip &s, const uint8_t *weights, int64_t x_at) {
+        const int64_t weight_step = PAIRS > 0 && ROWS == 2 ? PAIRS * (2 - LAG) * 32 : s.weight_step;
+        if (TAPS == 3) {
+#pragma GCC unroll 3
+            for (int64_t kw = 0; kw < 3; ++kw) {
+                if (NB == 1) __asm__("" : "+r"(x_at));  // columns kept for the next filter column would not fit the registers
+#pragma GCC unroll 3
+                for (int64_t i = 0; i < PAIRS + LAG; ++i) add_pair(s, weights + kw * weight_step, x_at + kw * PITCH, i, PAIRS, kw == 0);
+            }
+            return;
+        }
+#pragma GCC unroll 8
+        for (int i = 0; i < T * NB; ++i) at[0][i / NB][i % NB] = at[1][i / NB][i % NB] = _mm256_setzero_si256();
+        const int64_t tap_step = (PAIRS > 0 ? 1 : s.tap_step) * PITCH;
+#pragma GCC unroll 1
+        for (int64_t kw = 0; kw < s.taps_w; ++kw, x_at += tap_step, weights += weight_step) {
+            __asm__("" : "+r"(x_at));
+            if (PAIRS > 0) {
+#pragma GCC unroll 5
+                for (int64_t i = 0; i < PAIRS + LAG; ++i) add_pair(s, weights, x_at, i, PAIRS, false);
+            } else {
+#pragma GCC unroll 1
+                for (int64_t i = 0; i < s.pairs + LAG; ++i) add_pair(s, weights, x_at, i, s.pairs, false);
+            }
+        }
+    }
+};
 
 // A group outside the bounds of pairs.h: the law itself, channel by channel. Out of the other tiles' way.
-template <int ROWS, int LAG>
+template <int ROWS, int LAG, int WIDTH>
 __attribute__((noinline)) void tiles_generally(const Strip &s, const Group &group, int64_t at, int64_t outputs, int8_t *out) {
     const zp_depthwise_conv_2d_params &p = *s.params;
-    const int64_t pitch = group.width * 4;
-    for (int64_t ow = 0; ow < outputs; ++ow, at += s.output_step * pitch, out += s.pixel_pitch) {
-        for (int64_t block = 0; block < group.width / 8; ++block) {
+    for (int64_t ow = 0; ow < outputs; ++ow, at += s.output_step * WIDTH * 4, out += s.pixel_pitch) {
+        for (int64_t block = 0; block < WIDTH / 8; ++block) {
             const uint8_t *weights = group.weights + block * s.block_bytes;
             const auto &e = *reinterpret_cast<const DepthwiseEpilogue *>(weights + s.taps_w * s.weight_step);
-            __m256i sums[2][4][2];
-            sum_taps<0, 0, ROWS, LAG, 1, 1>(s, weights, at + block * 32, pitch, sums);
+            Sums<0, 0, ROWS, LAG, 1, 1, WIDTH * 4> sums;
+            sums.add_all(s, weights, at + block * 32);
             for (int row = 0; row < ROWS; ++row) {
                 alignas(32) int32_t lanes[8];
-                store256(lanes, _mm256_add_epi32(sums[row][0][0], load256(e.bias)));
+                store256(lanes, _mm256_add_epi32(sums.at[row][0][0], load256(e.bias)));
                 for (int64_t lane = 0; lane < 8; ++lane) {
-                    const int64_t in_group = depthwise_channel_of(group.width, block, lane), c = group.first_channel + in_group;
+                    const int64_t in_group = depthwise_channel_of(WIDTH, block, lane), c = group.first_channel + in_group;
                     if (in_group < group.channels)
                         out[row * s.row_pitch + in_group] = zp_requantize(lanes[lane], p.multiplier[c], p.shift[c], p.output_zero_point,
                                                                           p.clamp_min, p.clamp_max);
@@ -139,13 +152,13 @@ __attribute__((noinline)) void tiles_generally(const Strip &s, const Group &grou
 template <int PAIRS, int TAPS, int ROWS, int LAG, int T, int WIDTH>
 __attribute__((always_inline)) inline void two_blocks(const Strip &s, const Group &group, int64_t first, int64_t at, __m256i (&codes)[2][2]) {
     const uint8_t *weights = group.weights + first * s.block_bytes, *epilogues = weights + s.taps_w * s.weight_step;
-    __m256i sums[2][4][2];
-    sum_taps<PAIRS, TAPS, ROWS, LAG, 2, T>(s, weights, at + first * 32, WIDTH * 4, sums);
+    Sums<PAIRS, TAPS, ROWS, LAG, 2, T, WIDTH * 4> sums;
+    sums.add_all(s, weights, at + first * 32);
     __m256i y0[4], y1[4];
 #pragma GCC unroll 4
     for (int i = 0; i < ROWS * T; ++i) {
-        y0[i] = sums[i / T][i % T][0];
-        y1[i] = sums[i / T][i % T][1];
+        y0[i] = sums.at[i / T][i % T][0];
+        y1[i] = sums.at[i / T][i % T][1];
     }
     requantized<ROWS * T>(y0, *reinterpret_cast<const DepthwiseEpilogue *>(epilogues), s.away_from_zero);
     requantized<ROWS * T>(y1, *reinterpret_cast<const DepthwiseEpilogue *>(epilogues + s.block_bytes), s.away_from_zero);
@@ -176,7 +189,9 @@ __attribute__((always_inline)) inline void tile_16(const Strip &s, const Group &
 #pragma GCC unroll 2
     for (int row = 0; row < ROWS; ++row, out += s.row_pitch) {
         const __m256i packed = _mm256_permute4x64_epi64(clamped(_mm256_packs_epi16(codes[row][0], codes[row][T - 1]), s), 0xD8);
-        if (__builtin_expect(group.channels == 16, 1)) {
+        if (T == 2 && s.pixel_pitch == 16 && group.channels == 16) {
+            _mm256_storeu_si256(reinterpret_cast<__m256i *>(out), packed);
+        } else if (__builtin_expect(group.channels == 16, 1)) {
             _mm_storeu_si128(reinterpret_cast<__m128i *>(out), _mm256_castsi256_si128(packed));
             if (T == 2) _mm_storeu_si128(reinterpret_cast<__m128i *>(out + s.pixel_pitch), _mm256_extracti128_si256(packed, 1));
         } else {
@@ -189,19 +204,23 @@ __attribute__((always_inline)) inline void tile_16(const Strip &s, const Group &
 // 8 channels: one block, up to four columns.
 template <int PAIRS, int TAPS, int ROWS, int LAG, int T>
 __attribute__((always_inline)) inline void tile_8(const Strip &s, const Group &group, int64_t at, int8_t *out) {
-    __m256i sums[2][4][2];
-    sum_taps<PAIRS, TAPS, ROWS, LAG, 1, T>(s, group.weights, at, 32, sums);
+    Sums<PAIRS, TAPS, ROWS, LAG, 1, T, 32> sums;
+    sums.add_all(s, group.weights, at);
 #pragma GCC unroll 2
     for (int row = 0; row < ROWS; ++row, out += s.row_pitch) {
         __m256i y[4];
 #pragma GCC unroll 4
-        for (int t = 0; t < T; ++t) y[t] = sums[row][t][0];
+        for (int t = 0; t < T; ++t) y[t] = sums.at[row][t][0];
         requantized<T>(y, *reinterpret_cast<const DepthwiseEpilogue *>(group.weights + s.taps_w * s.weight_step), s.away_from_zero);
         const __m256i front = _mm256_packs_epi32(y[0], y[T > 1 ? 1 : 0]);
         const __m256i back = T > 2 ? _mm256_packs_epi32(y[T > 2 ? 2 : 0], y[T > 3 ? 3 : 0]) : front;
         // Dwords: the first four channels of each column, then the others.
         const __m256i bytes =
             _mm256_permutevar8x32_epi32(clamped(_mm256_packs_epi16(front, back), s), _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+        if (T == 4 && s.pixel_pitch == 8 && group.channels == 8) {
+            _mm256_storeu_si256(reinterpret_cast<__m256i *>(out), bytes);
+            continue;
+        }
         const __m128i halves[2] = {_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1)};
 #pragma GCC unroll 4
         for (int t = 0; t < T; ++t) {
@@ -236,11 +255,7 @@ template <int PAIRS, int TAPS, int ROWS, int LAG>
 __attribute__((noinline)) void tiles_8(const Strip &s, const Group &group, int64_t at, int64_t outputs, int8_t *out) {
     for (; outputs >= 4; outputs -= 4, at += 4 * s.output_step * 32, out += 4 * s.pixel_pitch)
         tile_8<PAIRS, TAPS, ROWS, LAG, 4>(s, group, at, out);
-    if (outputs >= 2) {
-        tile_8<PAIRS, TAPS, ROWS, LAG, 2>(s, group, at, out);
-        outputs -= 2, at += 2 * s.output_step * 32, out += 2 * s.pixel_pitch;
-    }
-    if (outputs == 1) tile_8<PAIRS, TAPS, ROWS, LAG, 1>(s, group, at, out);
+    for (; outputs >= 1; --outputs, at += s.output_step * 32, out += s.pixel_pitch) tile_8<PAIRS, TAPS, ROWS, LAG, 1>(s, group, at, out);
 }
 
 // `outputs` output columns of all groups, a few columns at a time, so that each line of the output is written in one go.
@@ -253,8 +268,11 @@ void tiles(const Strip &s, const Group *groups, int64_t count, int64_t outputs, 
             const int64_t at = group->at + ow * s.output_step * group->width * 4;
             int8_t *to = out + ow * s.pixel_pitch + (group->first_channel - groups->first_channel);
             const auto *epilogue = reinterpret_cast<const DepthwiseEpilogue *>(group->weights + s.taps_w * s.weight_step);
-            if (__builtin_expect(epilogue->general, 0)) tiles_generally<ROWS, LAG>(s, *group, at, here, to);
-            else if (group->width == 32) tiles_32<PAIRS, TAPS, ROWS, LAG>(s, *group, at, here, to);
+            if (__builtin_expect(epilogue->general, 0)) {
+                if (group->width == 32) tiles_generally<ROWS, LAG, 32>(s, *group, at, here, to);
+                else if (group->width == 16) tiles_generally<ROWS, LAG, 16>(s, *group, at, here, to);
+                else tiles_generally<ROWS, LAG, 8>(s, *group, at, here, to);
+            } else if (group->width == 32) tiles_32<PAIRS, TAPS, ROWS, LAG>(s, *group, at, here, to);
             else if (group->width == 16) tiles_16<PAIRS, TAPS, ROWS, LAG>(s, *group, at, here, to);
             else tiles_8<PAIRS, TAPS, ROWS, LAG>(s, *group, at, here, to);
         }
@@ -265,10 +283,12 @@ using Tiles = void (*)(const Strip &, const Group *, int64_t, int64_t, int8_t *)
 
 template <int ROWS, int LAG>
 inline Tiles tiles_for(const Strip &s) {
-    const bool known = s.tap_step == 1 && (ROWS == 1 || s.output_step == LAG + 1);
-    return known && s.pairs == 2 && s.taps_w == 3   ? tiles<2, 3, ROWS, LAG>
-           : known && s.pairs == 3 && s.taps_w == 5 ? tiles<3, 5, ROWS, LAG>
-                                                    : tiles<0, 0, ROWS, LAG>;
+    if (s.tap_step == 1 && (ROWS == 1 || s.output_step == LAG + 1)) {
+        if (s.pairs == 2 && s.taps_w == 3) return tiles<2, 3, ROWS, LAG>;
+        if (ROWS == 2 && s.pairs == 3) return tiles<3, 0, 2, LAG>;
+        if (ROWS == 2 && s.pairs == 4) return tiles<4, 0, 2, LAG>;
+    }
+    return tiles<0, 0, ROWS, LAG>;
 }
 
 }  // namespace

@@ -64,33 +64,34 @@ inline int64_t whole_columns(InputRow a, InputRow b, int64_t columns, int64_t by
     return columns;
 }
 
-// `columns` columns of the channels of one group. `to`: [column][block][8 channels][2].
-inline void widen_group(InputRow a, InputRow b, int64_t width, int64_t columns, uint8_t *to) {
+// The columns at the end of the buffer, of a group of any width. `order`: see below, NULL where channels are not repeated.
+__attribute__((noinline)) void widen_last(InputRow a, InputRow b, int64_t width, const __m128i *order, int64_t columns, uint8_t *to) {
+    for (; columns > 0; --columns, a.at += a.step, b.at += b.step, to += width * 4) {
+        const Guarded u(a), v(b);
+        if (width == 32) widen_32(loadu256(u.bytes), loadu256(v.bytes), to);
+        else if (width == 16) widen_16(load128(u.bytes), load128(v.bytes), to);
+        else if (order) widen_8(_mm_shuffle_epi8(load64(u.bytes), *order), _mm_shuffle_epi8(load64(v.bytes), *order), to);
+        else widen_8(load64(u.bytes), load64(v.bytes), to);
+    }
+}
+
+// `columns` columns of the channels of one group. `to`: [column][block][8 channels][2]. Repeated channels, groups of 8: lane i reads
+// byte order[i].
+inline void widen_group(InputRow a, InputRow b, int64_t width, const __m128i *order, int64_t columns, uint8_t *to) {
     const int64_t whole = whole_columns(a, b, columns, width);
     int64_t j = 0;
     if (width == 32) {
         for (; j < whole; ++j, a.at += a.step, b.at += b.step, to += 128) widen_32(loadu256(a.at), loadu256(b.at), to);
-        for (; j < columns; ++j, a.at += a.step, b.at += b.step, to += 128)
-            widen_32(loadu256(Guarded(a).bytes), loadu256(Guarded(b).bytes), to);
     } else if (width == 16) {
         for (; j < whole; ++j, a.at += a.step, b.at += b.step, to += 64) widen_16(load128(a.at), load128(b.at), to);
-        for (; j < columns; ++j, a.at += a.step, b.at += b.step, to += 64)
-            widen_16(load128(Guarded(a).bytes), load128(Guarded(b).bytes), to);
+    } else if (order) {
+        const __m128i lanes = *order;
+        for (; j < whole; ++j, a.at += a.step, b.at += b.step, to += 32)
+            widen_8(_mm_shuffle_epi8(load64(a.at), lanes), _mm_shuffle_epi8(load64(b.at), lanes), to);
     } else {
         for (; j < whole; ++j, a.at += a.step, b.at += b.step, to += 32) widen_8(load64(a.at), load64(b.at), to);
-        for (; j < columns; ++j, a.at += a.step, b.at += b.step, to += 32)
-            widen_8(load64(Guarded(a).bytes), load64(Guarded(b).bytes), to);
     }
-}
-
-// Repeated channels, a group of 8: lane i reads byte order[i].
-inline void widen_shuffled(InputRow a, InputRow b, __m128i order, int64_t columns, uint8_t *to) {
-    const int64_t whole = whole_columns(a, b, columns, 8);
-    int64_t j = 0;
-    for (; j < whole; ++j, a.at += a.step, b.at += b.step, to += 32)
-        widen_8(_mm_shuffle_epi8(load64(a.at), order), _mm_shuffle_epi8(load64(b.at), order), to);
-    for (; j < columns; ++j, a.at += a.step, b.at += b.step, to += 32)
-        widen_8(_mm_shuffle_epi8(load64(Guarded(a).bytes), order), _mm_shuffle_epi8(load64(Guarded(b).bytes), order), to);
+    if (whole < columns) widen_last(a, b, width, order, columns - whole, to);
 }
 
 }  // namespace
