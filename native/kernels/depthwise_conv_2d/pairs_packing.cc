@@ -19,7 +19,7 @@ int64_t largest_accumulator(const zp_depthwise_conv_2d_params &p, const int8_t *
     return -low > high ? -low : high;
 }
 
-// The same of the sums that a kernel adds up: (x + 128)(w - Zw), times 2^(left + 1), in any order and any part of them.
+// The largest magnitude of a sum of any of the products (x + 128)(w - Zw), which are what a kernel adds up.
 int64_t largest_sum(const zp_depthwise_conv_2d_params &p, const int8_t *weights, int64_t channel) {
     int64_t positive = 0, negative = 0;
     for (int64_t tap = 0; tap < int64_t{p.kernel_h} * p.kernel_w; ++tap) {
@@ -33,14 +33,24 @@ int64_t largest_sum(const zp_depthwise_conv_2d_params &p, const int8_t *weights,
 int32_t left_of(int32_t shift) { return shift > 0 ? shift : 0; }
 int32_t right_of(int32_t shift) { return shift < 0 ? -shift : 0; }
 
+// Whether every output of a channel is the zero point: the right shift leaves nothing. Channels that training has switched off are
+// like this. |v| <= |A| + 1 (fixedpoint.h's first rounding; |multiplier| <= 2^31), and where that is below half by one more, v + half
+// - [v < 0] is in 0 ... 2^right - 1.
+bool always_zero_point(const zp_depthwise_conv_2d_params &p, const int8_t *weights, const int32_t *bias, int64_t channel) {
+    const int32_t right = right_of(p.shift[channel]);
+    return right > 0 && largest_accumulator(p, weights, bias, channel) + 2 <= int64_t{1} << (right - 1);
+}
+
 bool fits(const zp_depthwise_conv_2d_params &p, const int8_t *weights, const int32_t *bias, int64_t channel) {
+    if (always_zero_point(p, weights, bias, channel)) return true;
     return depthwise_within_bounds(p, weights, bias, channel) && largest_sum(p, weights, channel) >> (30 - left_of(p.shift[channel])) == 0;
 }
 
 // Channel `c` into lane `lane` of a block at `at`.
 void pack_channel(const zp_depthwise_conv_2d_params &p, const DepthwisePairs &s, const int8_t *weights, const int32_t *bias, int64_t c,
                   int64_t lane, uint8_t *at, DepthwiseEpilogue *epilogue) {
-    const int32_t scale = epilogue->general ? 1 : 2 << left_of(p.shift[c]), right = right_of(p.shift[c]);
+    const bool zero = !epilogue->general && always_zero_point(p, weights, bias, c);
+    const int32_t scale = epilogue->general || zero ? 1 : 2 << left_of(p.shift[c]), right = zero ? 0 : right_of(p.shift[c]);
     uint32_t sum = 0;
     for (int64_t kw = 0; kw < s.taps_w; ++kw) {
         for (int64_t kh = 0; kh < p.kernel_h; ++kh) {
@@ -57,12 +67,13 @@ void pack_channel(const zp_depthwise_conv_2d_params &p, const DepthwisePairs &s,
     const uint32_t folded = (bias ? static_cast<uint32_t>(bias[c]) : 0u) - (128u + static_cast<uint32_t>(p.input_zero_point)) * sum;
     memcpy(&epilogue->bias[lane], &folded, 4);
     if (epilogue->general) return;
-    const int64_t shuffled = (lane & 4) | (lane & 1) << 1 | (lane & 2) >> 1, constant = depthwise_constant(p, c);
+    const int64_t shuffled = (lane & 4) | (lane & 1) << 1 | (lane & 2) >> 1;
+    const int64_t constant = zero ? p.output_zero_point : depthwise_constant(p, c);
+    const int64_t factor = zero ? 0 : p.multiplier[c];
     int32_t *multiplier = lane % 2 ? epilogue->multiplier_odd : epilogue->multiplier_even;
     int64_t *addend = lane % 2 ? epilogue->addend_odd : epilogue->addend_even;
-    multiplier[lane / 2 * 2] = p.multiplier[c];
-    // Modulo 2^64, like the sum in which it is used; that one is inside the bounds.
-    const uint64_t bias_part = static_cast<uint64_t>(int64_t{epilogue->bias[lane]} * scale) * static_cast<uint64_t>(int64_t{p.multiplier[c]});
+    multiplier[lane / 2 * 2] = static_cast<int32_t>(factor);
+    const uint64_t bias_part = static_cast<uint64_t>(epilogue->bias[lane] * int64_t{scale} * factor);
     const uint64_t whole = (uint64_t{1} << 31) + static_cast<uint64_t>(constant) * (uint64_t{1} << 32) + bias_part;
     memcpy(&addend[lane / 2], &whole, 8);
     epilogue->threshold[shuffled] = right > 0 ? static_cast<int32_t>(constant) : INT32_MIN;
@@ -100,7 +111,8 @@ size_t zp_depthwise_conv_2d_pairs_packed_bytes(const void *params) {
 size_t zp_depthwise_conv_2d_pairs_scratch_bytes(const void *params) {
     const zp_depthwise_conv_2d_params &p = cast(params);
     const int64_t least = depthwise_span(p) * depthwise_pairs(p).all_pairs() * 32 * 4;  // one output of a group of four blocks
-    return static_cast<size_t>(depthwise_zero_line(p) + depthwise_plane_list(p) + (least > kDepthwiseStripBytes ? least : kDepthwiseStripBytes));
+    const int64_t strip = least > kDepthwiseStripBytes ? least : kDepthwiseStripBytes;
+    return static_cast<size_t>(depthwise_zero_line(p) + depthwise_plane_list(p) + strip);
 }
 
 int64_t zp_depthwise_conv_2d_pairs_units(const void *params) {

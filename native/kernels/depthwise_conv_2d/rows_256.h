@@ -1,11 +1,11 @@
-// The rows of pairs.h on 256-bit registers. Include only in files built for AVX2 or AVX-VNNI; the includer includes the intrinsics and names the instruction
-// that multiplies and adds:
+// The rows of pairs.h on 256-bit registers. Include only in files built for AVX2 or AVX-VNNI; the includer includes the intrinsics
+// and names the instruction that multiplies and adds:
 //   struct MultiplyAdd { static __m256i sum(__m256i acc, __m256i x, __m256i w); };   acc + the pair products, int32
 //
-// The image is cut into strips: up to 64 channels, a line of the cache, of some output columns, from the first row to the last, so that
-// what is between the two steps stays in the first cache. Widening (widen_256.h) writes planes, a pair of rows each, padding included:
-// [group][column][block][8 channels][2] int16; from there on nothing knows of edges. Then tiles (tiles_256.h) go over the taps. For the next
-// two output rows the planes that they share with the last move up, and only new rows of the input are widened.
+// The image is cut into strips: up to 64 channels, a line of the cache, of some output columns, from the first row to the last, so
+// that what is between the two steps stays in the first cache. Widening (widen_256.h) writes planes, a pair of rows each, padding
+// included: [group][column][block][8 channels][2] int16; from there on nothing knows of edges. Then tiles (tiles_256.h) go over the
+// taps. For the next two output rows the planes that they share with the last move up, and only new rows of the input are widened.
 // No standard library here.
 #ifndef ZP_KERNELS_DEPTHWISE_CONV_2D_ROWS_256_H
 #define ZP_KERNELS_DEPTHWISE_CONV_2D_ROWS_256_H

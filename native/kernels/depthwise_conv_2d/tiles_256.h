@@ -66,8 +66,9 @@ inline __m256i once(__m256i v) {
     return v;
 }
 
-// What a shape's tiles know when compiled. PAIRS and TAPS: pairs.h's `pairs`, of a filter with the same stride in both
-// directions and no dilation, and `taps_w`, or 0 where only run time knows. LAG and ROWS: likewise. NB blocks, T output columns; PITCH: bytes of a column.
+// What a shape's tiles know when compiled. PAIRS and TAPS: pairs.h's `pairs`, of a filter with the same stride in both directions and
+// no dilation, and `taps_w`, or 0 where only run time knows. LAG and ROWS: likewise. NB blocks, T output columns; PITCH: bytes of a
+// column.
 template <int PAIRS, int TAPS, int ROWS, int LAG, int NB, int T, int PITCH>
 struct Sums {
     __m256i at[2][4][2];  // [row][column][block]
@@ -150,7 +151,8 @@ __attribute__((noinline)) void tiles_generally(const Strip &s, const Group &grou
 
 // The 16 codes, int16, of each output of a tile of two blocks: first the one's, then the other's four in each 128 bits.
 template <int PAIRS, int TAPS, int ROWS, int LAG, int T, int WIDTH>
-__attribute__((always_inline)) inline void two_blocks(const Strip &s, const Group &group, int64_t first, int64_t at, __m256i (&codes)[2][2]) {
+__attribute__((always_inline)) inline void two_blocks(const Strip &s, const Group &group, int64_t first, int64_t at,
+                                                      __m256i (&codes)[2][2]) {
     const uint8_t *weights = group.weights + first * s.block_bytes, *epilogues = weights + s.taps_w * s.weight_step;
     Sums<PAIRS, TAPS, ROWS, LAG, 2, T, WIDTH * 4> sums;
     sums.add_all(s, weights, at + first * 32);
