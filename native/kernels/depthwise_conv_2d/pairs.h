@@ -80,8 +80,12 @@ inline int64_t depthwise_group_width(const zp_depthwise_conv_2d_params &p, int64
     const int64_t left = p.out_c - first_channel;
     return p.depth_multiplier != 1 ? 8 : left > 24 ? 32 : left > 8 ? 16 : 8;
 }
+// Requantization exchanges the middle two of four lanes, and so does this; it is its own inverse.
+inline int64_t depthwise_exchanged(int64_t lane) { return (lane & ~int64_t{3}) | (lane & 1) << 1 | (lane & 2) >> 1; }
 // Which channel of its group lane `lane` of block `block` is.
-inline int64_t depthwise_channel_of(int64_t width, int64_t block, int64_t lane) { return lane / 4 * (width / 2) + block * 4 + lane % 4; }
+inline int64_t depthwise_channel_of(int64_t width, int64_t block, int64_t lane) {
+    return lane / 4 * (width / 2) + block * 4 + depthwise_exchanged(lane) % 4;
+}
 
 // Widened columns that one thread keeps: a strip of them small enough for the first cache beside the weights and the image.
 constexpr int64_t kDepthwiseStripBytes = 16 << 10;

@@ -67,7 +67,6 @@ void pack_channel(const zp_depthwise_conv_2d_params &p, const DepthwisePairs &s,
     const uint32_t folded = (bias ? static_cast<uint32_t>(bias[c]) : 0u) - (128u + static_cast<uint32_t>(p.input_zero_point)) * sum;
     memcpy(&epilogue->bias[lane], &folded, 4);
     if (epilogue->general) return;
-    const int64_t shuffled = (lane & 4) | (lane & 1) << 1 | (lane & 2) >> 1;
     const int64_t constant = zero ? p.output_zero_point : depthwise_constant(p, c);
     const int64_t factor = zero ? 0 : p.multiplier[c];
     int32_t *multiplier = lane % 2 ? epilogue->multiplier_odd : epilogue->multiplier_even;
@@ -76,8 +75,8 @@ void pack_channel(const zp_depthwise_conv_2d_params &p, const DepthwisePairs &s,
     const uint64_t bias_part = static_cast<uint64_t>(epilogue->bias[lane] * int64_t{scale} * factor);
     const uint64_t whole = (uint64_t{1} << 31) + static_cast<uint64_t>(constant) * (uint64_t{1} << 32) + bias_part;
     memcpy(&addend[lane / 2], &whole, 8);
-    epilogue->threshold[shuffled] = right > 0 ? static_cast<int32_t>(constant) : INT32_MIN;
-    epilogue->right[shuffled] = right;
+    epilogue->threshold[depthwise_exchanged(lane)] = right > 0 ? static_cast<int32_t>(constant) : INT32_MIN;
+    epilogue->right[depthwise_exchanged(lane)] = right;
 }
 
 }  // namespace

@@ -93,6 +93,7 @@ inline void depthwise_rows(const zp_depthwise_conv_2d_params &p, const uint8_t *
     strip.pixel_pitch = pixel_pitch;
     strip.params = &p;
     strip.away_from_zero = p.clamp_min < p.output_zero_point;
+    strip.clamps = p.clamp_min > -128 || p.clamp_max < 127;
     strip.low = _mm256_set1_epi8(static_cast<int8_t>(p.clamp_min));
     strip.high = _mm256_set1_epi8(static_cast<int8_t>(p.clamp_max));
 

@@ -24,10 +24,11 @@ struct Strip {
     int64_t row_pitch, pixel_pitch;
     const zp_depthwise_conv_2d_params *params;
     bool away_from_zero;  // whether negative ties count (pairs.h)
+    bool clamps;          // whether the clamp is narrower than int8
     __m256i low, high;    // the clamp, int8
 };
 
-// N vectors of accumulators to codes in int32, lanes 0 2 1 3 4 6 5 7. See pairs.h.
+// N vectors of accumulators to codes in int32, lanes 0 2 1 3 4 6 5 7, which are channels in order. See pairs.h.
 template <int N>
 inline void requantized(__m256i *y, const DepthwiseEpilogue &e, bool away_from_zero) {
 #pragma GCC unroll 4
@@ -45,11 +46,8 @@ inline void requantized(__m256i *y, const DepthwiseEpilogue &e, bool away_from_z
     for (int i = 0; i < N; ++i) y[i] = _mm256_srav_epi32(y[i], load256(e.right));
 }
 
-// Bytes in the order of requantized's lanes: dwords' bytes 0 2 1 3 put in order, and the clamp.
 inline __m256i clamped(__m256i bytes, const Strip &s) {
-    const __m256i places = _mm256_setr_epi8(0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15,  //
-                                            0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15);
-    return _mm256_shuffle_epi8(_mm256_min_epi8(_mm256_max_epi8(bytes, s.low), s.high), places);
+    return s.clamps ? _mm256_min_epi8(_mm256_max_epi8(bytes, s.low), s.high) : bytes;
 }
 
 // The first n bytes, where there are fewer channels than the group has.

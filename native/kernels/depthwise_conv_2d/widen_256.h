@@ -31,16 +31,25 @@ struct Guarded {
     }
 };
 
+// Bytes of two rows, interleaved, of eight channels in each 128 bits: the first or last four of them to int16, exchanged as pairs.h says.
+inline __m256i four_first(__m256i bytes) {
+    return _mm256_shuffle_epi8(bytes, _mm256_broadcastsi128_si256(_mm_setr_epi8(0, -1, 1, -1, 4, -1, 5, -1, 2, -1, 3, -1, 6, -1, 7, -1)));
+}
+inline __m256i four_last(__m256i bytes) {
+    return _mm256_shuffle_epi8(bytes,
+                               _mm256_broadcastsi128_si256(_mm_setr_epi8(8, -1, 9, -1, 12, -1, 13, -1, 10, -1, 11, -1, 14, -1, 15, -1)));
+}
+
 // 32 channels of two rows, one column. Interleaving works within 128 bits, and so do the instructions that pack the results: block
 // k of the four gets channels 4 k .. 4 k + 3 and 16 more.
 inline void widen_32(__m256i a, __m256i b, uint8_t *to) {
-    const __m256i flip = _mm256_set1_epi8(-128), zero = _mm256_setzero_si256();
+    const __m256i flip = _mm256_set1_epi8(-128);
     const __m256i u = _mm256_xor_si256(a, flip), v = _mm256_xor_si256(b, flip);
     const __m256i low = _mm256_unpacklo_epi8(u, v), high = _mm256_unpackhi_epi8(u, v);
-    store256(to, _mm256_unpacklo_epi8(low, zero));
-    store256(to + 32, _mm256_unpackhi_epi8(low, zero));
-    store256(to + 64, _mm256_unpacklo_epi8(high, zero));
-    store256(to + 96, _mm256_unpackhi_epi8(high, zero));
+    store256(to, four_first(low));
+    store256(to + 32, four_last(low));
+    store256(to + 64, four_first(high));
+    store256(to + 96, four_last(high));
 }
 
 // 16 channels: block k of two gets channels 4 k .. 4 k + 3 and 8 more.
@@ -48,14 +57,15 @@ inline void widen_16(__m128i a, __m128i b, uint8_t *to) {
     const __m128i flip = _mm_set1_epi8(-128);
     const __m128i u = _mm_xor_si128(a, flip), v = _mm_xor_si128(b, flip);
     const __m256i both = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_unpacklo_epi8(u, v)), _mm_unpackhi_epi8(u, v), 1);
-    const __m256i zero = _mm256_setzero_si256();
-    store256(to, _mm256_unpacklo_epi8(both, zero));
-    store256(to + 32, _mm256_unpackhi_epi8(both, zero));
+    store256(to, four_first(both));
+    store256(to + 32, four_last(both));
 }
 
-// 8 channels, in order.
+// 8 channels.
 inline void widen_8(__m128i a, __m128i b, uint8_t *to) {
-    store256(to, _mm256_cvtepu8_epi16(_mm_xor_si128(_mm_unpacklo_epi8(a, b), _mm_set1_epi8(-128))));
+    const __m128i bytes = _mm_xor_si128(_mm_unpacklo_epi8(a, b), _mm_set1_epi8(-128));
+    const __m128i exchanged = _mm_shuffle_epi8(bytes, _mm_setr_epi8(0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15));
+    store256(to, _mm256_cvtepu8_epi16(exchanged));
 }
 
 // The columns of which `bytes` bytes can be read: all but a few at the end of the buffer.
