@@ -87,6 +87,19 @@ inline int64_t depthwise_channel_of(int64_t width, int64_t block, int64_t lane) 
     return lane / 4 * (width / 2) + block * 4 + depthwise_exchanged(lane) % 4;
 }
 
+// Work units: `rows` output rows of one image. Of a small image with many channels, all rows of 64 channels, so that rows once widened
+// are kept and so that there are enough units of one size.
+inline int64_t depthwise_row_units(const zp_depthwise_conv_2d_params &p) {
+    const int64_t rows = depthwise_pairs(p).rows;
+    return (p.out_h + rows - 1) / rows;
+}
+inline bool depthwise_units_are_channels(const zp_depthwise_conv_2d_params &p) {
+    return depthwise_row_units(p) <= 8 && p.out_c >= 128 && p.depth_multiplier == 1;
+}
+inline int64_t depthwise_image_units(const zp_depthwise_conv_2d_params &p) {
+    return depthwise_units_are_channels(p) ? (p.out_c + int64_t{63}) / 64 : depthwise_row_units(p);
+}
+
 // Widened columns that one thread keeps: a strip of them small enough for the first cache beside the weights and the image.
 constexpr int64_t kDepthwiseStripBytes = 16 << 10;
 // One output needs this many; where that alone is more than the limit, the kernel does not take the shape.
@@ -110,7 +123,7 @@ int64_t zp_depthwise_conv_2d_pairs_units(const void *params);
 void zp_depthwise_conv_2d_s8_avx2(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end);
 void zp_depthwise_conv_2d_s8_avxvnni(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end);
 
-// Output rows [oh0, oh1) of image n, all columns, channels [c0, c1) of it (c0 a multiple of 32, c1 too or out_c), for a consumer that
+// Output rows [oh0, oh1) of image n, all columns, channels [c0, c1) of it (c0 a multiple of 64, c1 too or out_c), for a consumer that
 // reads them while they are in the cache. out: where (oh0, column 0, channel c0) goes; pitches in bytes. Scratch as above.
 void zp_depthwise_rows_avx2(const zp_depthwise_conv_2d_params &p, const uint8_t *packed, const int8_t *x, int64_t n, int64_t oh0, int64_t oh1,
                             int64_t c0, int64_t c1, int8_t *out, int64_t row_pitch, int64_t pixel_pitch, void *scratch);

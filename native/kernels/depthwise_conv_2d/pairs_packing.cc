@@ -115,8 +115,7 @@ size_t zp_depthwise_conv_2d_pairs_scratch_bytes(const void *params) {
 }
 
 int64_t zp_depthwise_conv_2d_pairs_units(const void *params) {
-    const int64_t rows = depthwise_pairs(cast(params)).rows;
-    return cast(params).batch * ((cast(params).out_h + rows - 1) / rows);
+    return cast(params).batch * depthwise_image_units(cast(params));
 }
 
 void zp_depthwise_conv_2d_pairs_pack(const void *params, const void *const *inputs, void *packed) {

@@ -152,18 +152,24 @@ inline void depthwise_rows(const zp_depthwise_conv_2d_params &p, const uint8_t *
     }
 }
 
-// Work units: `rows` output rows of one image each, handed on as far as they are neighbours.
+// pairs.h's work units, handed on as far as they are neighbours.
 template <class Rows>
 inline void depthwise_units(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end, Rows compute) {
     const auto &p = *static_cast<const zp_depthwise_conv_2d_params *>(params);
-    const int64_t rows = depthwise_pairs(p).rows, units = (p.out_h + rows - 1) / rows;
-    const int64_t pixel = p.out_c, row = p.out_w * pixel;
+    const auto *packed = static_cast<const uint8_t *>(buffers->in[1]);
+    const auto *x = static_cast<const int8_t *>(buffers->in[0]);
+    const int64_t rows = depthwise_pairs(p).rows, units = depthwise_image_units(p), pixel = p.out_c, row = p.out_w * pixel;
     for (int64_t unit = begin; unit < end;) {
         const int64_t n = unit / units, first = unit % units;
         const int64_t last = first + end - unit < units ? first + end - unit : units;
-        const int64_t oh1 = last * rows < p.out_h ? last * rows : p.out_h;
-        compute(p, static_cast<const uint8_t *>(buffers->in[1]), static_cast<const int8_t *>(buffers->in[0]), n, first * rows, oh1, 0, pixel,
-                static_cast<int8_t *>(buffers->out[0]) + (n * p.out_h + first * rows) * row, row, pixel, buffers->scratch);
+        int8_t *out = static_cast<int8_t *>(buffers->out[0]) + n * p.out_h * row;
+        if (depthwise_units_are_channels(p)) {
+            const int64_t c1 = last * 64 < p.out_c ? last * 64 : p.out_c;
+            compute(p, packed, x, n, 0, p.out_h, first * 64, c1, out + first * 64, row, pixel, buffers->scratch);
+        } else {
+            const int64_t oh1 = last * rows < p.out_h ? last * rows : p.out_h;
+            compute(p, packed, x, n, first * rows, oh1, 0, pixel, out + first * rows * row, row, pixel, buffers->scratch);
+        }
         unit += last - first;
     }
 }
