@@ -148,8 +148,8 @@ inline void quad_rows(const zp_depthwise_conv_2d_params &p, const DepthwiseQuads
                     // A slot that no row has meets zero weights: any row that is in the cache does.
                     const int64_t slot = 4 * q + i < slots ? 4 * q + i : slots - 1;
                     const int64_t ih = oh * p.stride_h - p.pad_top + slot * s.slot_stride;
-                    row[i] = ih >= 0 && ih < p.in_h && inside > 0 ? InputRow{image + (ih * p.in_w + iw0 + left) * p.in_c + first, p.in_c}
-                                                                  : InputRow{zero, 0};
+                    row[i] = ih >= 0 && ih < p.in_h && inside > 0 ? InputRow{image + (ih * p.in_w + iw0 + left) * p.in_c + first, p.in_c, nullptr}
+                                                                  : InputRow{zero, 0, nullptr};
                 }
                 uint8_t *at = strip + q * 256;
                 fill_quads(zero_points, left, at, apart);
