@@ -55,19 +55,17 @@ def quantize_multiplier(m: float) -> tuple[int, int]:
 
 def quantize_multipliers(m: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """``quantize_multiplier`` of every element: two int32 arrays of the shape of ``m`` (one factor per channel)."""
-    factors = np.asarray(m, dtype=np.float64)
+    shape = np.shape(m)
+    factors = np.asarray(m, dtype=np.float64).reshape(-1)
     with np.errstate(invalid="ignore"):
         mantissa, shift = np.frexp(factors)
-        # As above; what the last line refuses may overflow here, and is thrown away.
-        fixed = np.floor(np.abs(mantissa) * 2.0**31 + 0.5)
-        carried = (fixed == 2.0**31) & (factors > 0)
-        shift = shift + carried
-        wrong = ~np.isfinite(factors) | (shift > MAX_LEFT_SHIFT)
-    if wrong.any():
-        quantize_multiplier(float(factors[wrong][0]))
-    kept = shift >= -31
-    fixed = np.where(kept, np.where(carried, 2.0**30, np.copysign(fixed, factors)), 0.0)
-    return np.asarray(fixed.astype(np.int32)), np.asarray(np.where(kept, shift, 0).astype(np.int32))
+        fixed = mantissa * 2.0**31 + 0.5
+        ordinary = (factors >= 2.0**-32) & (fixed < 2.0**31) & (shift <= MAX_LEFT_SHIFT)
+        multiplier = fixed.astype(np.int32)
+    # A factor that vanishes, has a sign, is refused, or whose mantissa rounds up to 1: seldom, so one by one.
+    for i in np.flatnonzero(~ordinary).tolist():
+        multiplier[i], shift[i] = quantize_multiplier(float(factors[i]))
+    return multiplier.reshape(shape), shift.reshape(shape)
 
 
 def _int64(x: npt.ArrayLike, name: str) -> np.ndarray:

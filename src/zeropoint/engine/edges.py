@@ -132,7 +132,7 @@ def run_edge(graph: Graph, op: Op, values: MutableMapping[int, np.ndarray]) -> N
 
 def _params(graph: Graph, tensor: int) -> QuantParams:
     t = graph.tensors[tensor]
-    if t.quantization is None or len(t.quantization.scale) != 1:
+    if t.quantization is None or t.quantization.count != 1:
         raise UnsupportedError(f"tensor {t.name!r} at the float edge needs exactly one scale")
     scale = float(np.float32(t.quantization.scale[0]))
     return QuantParams(scale, int((t.quantization.zero_point or (0,))[0]), *dtype_range(t.dtype))
