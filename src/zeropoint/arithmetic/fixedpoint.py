@@ -58,8 +58,9 @@ def quantize_multipliers(m: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     shape = np.shape(m)
     factors = np.asarray(m, dtype=np.float64).reshape(-1)
     with np.errstate(invalid="ignore"):
-        mantissa, shift = np.frexp(factors)
-        fixed = mantissa * 2.0**31 + 0.5
+        fixed, shift = np.frexp(factors)
+        fixed *= 2.0**31
+        fixed += 0.5
         ordinary = (factors >= 2.0**-32) & (fixed < 2.0**31) & (shift <= MAX_LEFT_SHIFT)
         multiplier = fixed.astype(np.int32)
     # A factor that vanishes, has a sign, is refused, or whose mantissa rounds up to 1: seldom, so one by one.

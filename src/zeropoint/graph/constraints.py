@@ -80,7 +80,7 @@ def _fault(q: Quantization, t: Tensor, positive: bool) -> str | None:
 
 def _all_positive(single: Sequence[Quantization], many: Sequence[Quantization]) -> bool:
     """Whether all scales are finite and positive numbers. Tens of thousands of channels are looked at at once."""
-    if not all([_is_scale(q.scale[0]) for q in single]):
+    if not all(_is_scale(q.scale[0]) for q in single):
         return False
     try:
         scales = np.concatenate([np.empty(0, np.float32), *[q.scales for q in many]])

@@ -134,14 +134,12 @@ class Lowering:
 
     def zero_point(self, i: int) -> int:
         """The zero point of a tensor in the engine's int8 codes (uint8's moves down by 128)."""
-        return self.own_zero_point(i) - (_SHIFTED if self.tensor(i).dtype == "uint8" else 0)
+        return self.own_zero_point(i) - (_SHIFTED if self.graph.tensors[i].dtype == "uint8" else 0)
 
     def own_zero_point(self, i: int) -> int:
         """The zero point of a tensor in its own codes."""
-        q = self.tensor(i).quantization
-        if q is None or not q.zero_point:
-            return 0
-        if q.symmetric:
+        q = self.graph.tensors[i].quantization
+        if q is None or q.symmetric:
             return 0
         if q.zero_point.count(q.zero_point[0]) != len(q.zero_point):
             raise UnsupportedError(f"tensor {self.tensor(i).name!r} has different zero points per channel")

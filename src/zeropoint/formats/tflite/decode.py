@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from operator import itemgetter
 from struct import Struct
 from typing import Any, NamedTuple
 
@@ -52,7 +53,7 @@ class _Layout(NamedTuple):
     at once, and where in that each field stands.
 
     ``scalars``: (name, place); ``enums``: (field, place); ``others``, whose values lie elsewhere: (field, what reads
-    such a value, place in bytes, place). Each in the order of the slots.
+    such a value, place in bytes, place).
     """
 
     inline: int
@@ -65,26 +66,26 @@ class _Layout(NamedTuple):
 @lru_cache(maxsize=256)
 def _layout(name: str, inline: int, offsets: tuple[int, ...]) -> _Layout:
     """The layout of tables of kind ``name`` with fields at ``offsets`` (by slot; 0: left out). Raises ``Broken``."""
-    fields = [
-        (offset, field) for field in TABLES[name].fields for offset in offsets[field.slot : field.slot + 1] if offset
-    ]
-    for offset, field in fields:
+    fields = [(offset, field) for offset, field in zip(offsets, TABLES[name].slots, strict=False) if offset and field]
+    fields.sort(key=itemgetter(0))
+    scalars: list[tuple[str, int]] = []
+    enums: list[tuple[Field, int]] = []
+    others: list[tuple[Field, _Read, int, int]] = []
+    form, end = "<4x", 4  # behind the offset of the vtable
+    for place, (offset, field) in enumerate(fields):
         if offset < 4 or offset + field.width > inline:
             raise Broken(f"its field {field.name} lies at {offset} in a table of {inline} bytes")
-    form, end, places = "<", 0, {}
-    for place, (offset, field) in enumerate(sorted(fields, key=lambda f: f[0])):
         if offset < end:
             raise Broken(f"its field {field.name} lies at {offset}, inside another one")
-        form += f"{offset - end}x{field.code}"
+        form += f"{offset - end}x{field.code}" if offset > end else field.code
         end = offset + field.width
-        places[field.name] = place
-    return _Layout(
-        inline,
-        Struct(form).unpack_from,
-        [(f.name, places[f.name]) for _, f in fields if f.form == "scalar"],
-        [(f, places[f.name]) for _, f in fields if f.form == "enum"],
-        [(f, _READERS[f.form], offset, places[f.name]) for offset, f in fields if f.elsewhere],
-    )
+        if field.form == "scalar":
+            scalars.append((field.name, place))
+        elif field.form == "enum":
+            enums.append((field, place))
+        else:
+            others.append((field, _READERS[field.form], offset, place))
+    return _Layout(inline, Struct(form).unpack_from, scalars, enums, others)
 
 
 class Decoder:
@@ -164,7 +165,7 @@ class Decoder:
         length, inline = _unpack(2, "H")(self._data, vtable)
         if length < 4 or length % 2 or inline < 4 or vtable + length > self._size:
             raise Broken(f"its vtable at byte {vtable} is {length} bytes long for a table of {inline} bytes")
-        known = min(length // 2 - 2, TABLES[name].slots)  # a later schema may have added fields
+        known = min(length // 2 - 2, len(TABLES[name].slots))  # a later schema may have added fields
         return _layout(name, inline, _unpack(known, "H")(self._data, vtable + 4))
 
     # values

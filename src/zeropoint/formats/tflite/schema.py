@@ -193,12 +193,12 @@ class Field(NamedTuple):
 
 
 class Table(NamedTuple):
-    """One table of the schema: its fields in the order of their slots, how many slots are described, and what each
-    field reads as where a file leaves it out."""
+    """One table of the schema: its fields, the same by slot (None: nobody here reads it), and what each field reads as
+    where a file leaves it out."""
 
     name: str
     fields: tuple[Field, ...]
-    slots: int
+    slots: tuple[Field | None, ...]
     defaults: dict[str, Any]
 
 
@@ -224,8 +224,9 @@ def _tables() -> dict[str, Table]:
     tables: dict[str, Table] = {}
     for name in [*described, *OPTIONS[1:]]:
         entries = [entry.split() for entry in described.get(name, "").split(",")]
-        fields = tuple(_field(e[0], slot, e[1]) for slot, e in enumerate(entries) if len(e) == 2)
-        tables[name] = Table(name, fields, len(entries), {f.name: f.default for f in fields})
+        slots = tuple([_field(e[0], slot, e[1]) if len(e) == 2 else None for slot, e in enumerate(entries)])
+        fields = tuple([f for f in slots if f is not None])
+        tables[name] = Table(name, fields, slots, {f.name: f.default for f in fields})
     return tables
 
 
