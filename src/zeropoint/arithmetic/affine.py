@@ -12,12 +12,14 @@ from __future__ import annotations
 import math
 import struct
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from zeropoint.errors import QuantizationError, UnsupportedError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 _FLOAT32 = struct.Struct("=f")
 _STORED_RANGES = {

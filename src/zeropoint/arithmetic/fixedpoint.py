@@ -16,11 +16,14 @@ The twin of this file in C is ``native/portable/fixedpoint.h``; a test holds the
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from zeropoint.errors import QuantizationError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
 MAX_LEFT_SHIFT = 31
