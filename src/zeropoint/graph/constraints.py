@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -93,13 +94,34 @@ def _is_scale(value: object) -> bool:
     return isinstance(value, float | int) and 0 < value <= sys.float_info.max
 
 
-def check_op(graph: Graph, i: int, op: Op) -> None:
-    """One operation's types, and the agreement of its tensors' ``(S, Z)`` (rule of its kind)."""
+class _Product(NamedTuple):
+    """A bias (a tensor's index) whose scales are to be ``scale``, of its layer's input, times those of the weights."""
+
+    where: str
+    bias: int
+    scale: float
+    weights: Quantization
+    stated: Quantization
+
+
+def check_ops(graph: Graph) -> None:
+    """Each operation's types, and the agreement of its tensors' ``(S, Z)`` (rule of its kind)."""
+    products: list[_Product] = []
+    for i, op in enumerate(graph.ops):
+        _check_op(graph, i, op, products)
+    if not _all_agree(products):
+        for product in products:
+            _check_product(graph, product)
+
+
+def _check_op(graph: Graph, i: int, op: Op, products: list[_Product]) -> None:
     where = f"op {i} ({op.kind})"
     kind = KINDS[op.kind]
     values = [op.inputs[p] for p in (range(len(op.inputs)) if kind.values is None else kind.values)]
     if kind.rule is Rule.WEIGHTS:
-        _check_weights(graph, where, op, values[0])
+        product = _check_weights(graph, where, op, values[0])
+        if product is not None:
+            products.append(product)
     elif kind.rule is Rule.RESCALES:
         _same_type(graph, where, values, op.outputs)
         for t in (*values, *op.outputs):
@@ -181,13 +203,14 @@ def _same_map(graph: Graph, where: str, inputs: list[int], outputs: tuple[int, .
             )
 
 
-def _check_weights(graph: Graph, where: str, op: Op, x: int) -> None:
+def _check_weights(graph: Graph, where: str, op: Op, x: int) -> _Product | None:
+    """Everything about a layer with weights but the scales of its bias, which are returned to be checked."""
     w, y = op.inputs[1], op.outputs[0]
     bias = next((t for t in op.inputs[max(2, KINDS[op.kind].inputs[0]) :] if t >= 0), -1)
     tx, tw = graph.tensors[x], graph.tensors[w]
     if tx.dtype not in QUANTIZED:
         if tx.dtype.startswith("float") and tw.dtype.startswith("float"):
-            return  # a float network; verify refuses it by its own rule
+            return None  # a float network; verify refuses it by its own rule
         raise GraphError(f"{where} multiplies {tx.dtype} by {tw.dtype}: this is no quantized layer; quantize its input")
     _same_type(graph, where, [x], [y])
     allowed = {"uint8": ("uint8",), "int8": ("int8", "int4"), "int16": ("int8", "int4")}[tx.dtype]
@@ -214,28 +237,41 @@ def _check_weights(graph: Graph, where: str, op: Op, x: int) -> None:
         raise GraphError(
             f"{where}: {tw.dtype} weights {_named(graph, w)} have zero point {qw.zero_point[0]}, must be 0"
         )
-    if bias >= 0:
-        _check_bias(graph, where, bias, qx.scale[0], qw, "int64" if tx.dtype == "int16" else "int32")
-
-
-def _check_bias(graph: Graph, where: str, b: int, scale: float, weights: Quantization, dtype: str) -> None:
-    tb = graph.tensors[b]
+    if bias < 0:
+        return None
+    tb, dtype = graph.tensors[bias], "int64" if tx.dtype == "int16" else "int32"
     if tb.dtype not in (dtype, "int32"):
-        raise GraphError(f"{where}: bias {_named(graph, b)} is {tb.dtype}; it must be {dtype}, at scale S_x S_w")
-    q = tb.quantization
-    if q is None or not q.count:
-        return
-    if not q.symmetric:
-        raise GraphError(f"{where}: bias {_named(graph, b)} has a zero point that is not 0")
-    wanted, stated = np.multiply(weights.scales, scale, dtype=np.float64), q.scales
+        raise GraphError(f"{where}: bias {_named(graph, bias)} is {tb.dtype}; it must be {dtype}, at scale S_x S_w")
+    qb = tb.quantization
+    if qb is None or not qb.count:
+        return None
+    if not qb.symmetric:
+        raise GraphError(f"{where}: bias {_named(graph, bias)} has a zero point that is not 0")
+    return _Product(where, bias, qx.scale[0], qw, qb)
+
+
+def _all_agree(products: list[_Product]) -> bool:
+    """Whether all are what they should be, as far as can be told at once: a network has dozens of short arrays."""
+    if not products or any(p.weights.count != p.stated.count for p in products):
+        return False
+    counts = [p.weights.count for p in products]
+    scales = np.repeat(np.array([p.scale for p in products], np.float64), counts)
+    wanted = scales * np.concatenate([p.weights.scales for p in products])
+    stated = np.concatenate([p.stated.scales for p in products])
+    return bool((np.abs(stated - wanted) <= _BIAS_TOLERANCE * wanted).all())
+
+
+def _check_product(graph: Graph, product: _Product) -> None:
+    where, bias, scale, weights, quantization = product
+    wanted, stated = np.multiply(weights.scales, scale, dtype=np.float64), quantization.scales
     if 1 not in (len(stated), len(wanted)) and len(stated) != len(wanted):
-        raise GraphError(f"{where}: bias {_named(graph, b)} has {q.count} scales for {weights.count} channels")
+        raise GraphError(f"{where}: bias {_named(graph, bias)} has {len(stated)} scales for {len(wanted)} channels")
     apart = np.abs(stated - wanted) > _BIAS_TOLERANCE * wanted
     if apart.any():
         channel = int(apart.argmax())
         wanted, stated = np.broadcast_arrays(wanted, stated)
         raise GraphError(
-            f"{where}: bias {_named(graph, b)} has scale {stated[channel]!s} in channel {channel}, but S_x S_w = "
+            f"{where}: bias {_named(graph, bias)} has scale {stated[channel]!s} in channel {channel}, but S_x S_w = "
             f"{wanted[channel]!s}; quantize the bias with the product of the input's and the weights' scales"
         )
 

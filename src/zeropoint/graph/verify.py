@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from zeropoint.errors import GraphError
-from zeropoint.graph.constraints import check_op, check_quantizations
+from zeropoint.graph.constraints import check_ops, check_quantizations
 from zeropoint.graph.detection import is_detection
 from zeropoint.graph.kinds import KINDS
 from zeropoint.graph.shapes import SHAPE_RULES, infer_shapes
@@ -54,8 +54,7 @@ def verify(graph: Graph, *, integer_only: bool = True) -> None:
                 "call infer_shapes, or correct the shape"
             )
     check_quantizations(graph.tensors)
-    for i, op in enumerate(graph.ops):
-        check_op(graph, i, op)
+    check_ops(graph)
     if integer_only:
         _check_integers(graph)
 
