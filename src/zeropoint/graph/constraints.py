@@ -62,8 +62,8 @@ def _fault(q: Quantization, t: Tensor, positive: bool) -> str | None:
         return f"type {t.dtype} and a scale; only integers are codes"
     if len(zero_point) not in (count, 0 if q.axis is None else count):
         return f"{count} scales but {len(zero_point)} zero points"
-    wrong = None if positive else next((s for s in q.scale if not _is_scale(s)), None)
-    if wrong is not None:
+    if not positive and not all(map(_is_scale, q.scale)):
+        wrong = next(s for s in q.scale if not _is_scale(s))
         return f"scale {wrong!r}; scales are finite and positive. Requantize it"
     if not q.symmetric:
         low, high = _RANGES[t.dtype]
@@ -87,7 +87,7 @@ def _all_positive(single: Sequence[Quantization], many: Sequence[Quantization]) 
         scales = np.concatenate([np.empty(0, np.float32), *[q.scales for q in many]])
     except (TypeError, OverflowError):  # something else than numbers
         return False
-    return bool(((scales > 0) & (scales < math.inf)).all())
+    return bool(scales.min(initial=math.inf) > 0 and scales.max(initial=0.0) < math.inf)  # a NaN is both
 
 
 def _is_scale(value: object) -> bool:
@@ -255,10 +255,11 @@ def _all_agree(products: list[_Product]) -> bool:
     if not products or any(p.weights.count != p.stated.count for p in products):
         return False
     counts = [p.weights.count for p in products]
-    scales = np.repeat(np.array([p.scale for p in products], np.float64), counts)
-    wanted = scales * np.concatenate([p.weights.scales for p in products])
-    stated = np.concatenate([p.stated.scales for p in products])
-    return bool((np.abs(stated - wanted) <= _BIAS_TOLERANCE * wanted).all())
+    wanted = np.repeat(np.array([p.scale for p in products], np.float64), counts)
+    wanted *= np.concatenate([p.weights.scales for p in products])
+    apart = np.concatenate([p.stated.scales for p in products]) - wanted
+    wanted *= _BIAS_TOLERANCE
+    return bool((np.abs(apart, out=apart) <= wanted).all())
 
 
 def _check_product(graph: Graph, product: _Product) -> None:

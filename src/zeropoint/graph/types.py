@@ -83,7 +83,10 @@ class Quantization:
             if not all(issubclass(kind, float | int) for kind in set(map(type, self.scale))):
                 raise TypeError(f"scales are numbers, not {self.scale!r}")
             # struct packs a tuple of floats four times as fast as NumPy reads it.
-            packed = struct.pack(f"={len(self.scale)}d", *self.scale)
+            try:
+                packed = struct.pack(f"={len(self.scale)}d", *self.scale)
+            except struct.error:
+                raise OverflowError("a scale is an integer beyond float64") from None
             object.__setattr__(self, "_scales", np.frombuffer(packed, np.float64))
         return self._scales  # type: ignore[return-value]
 

@@ -17,13 +17,13 @@ from operator import itemgetter
 from struct import Struct
 from typing import Any, NamedTuple
 
-from zeropoint.formats.tflite.schema import FORMATS, OPTIONS, TABLES, WIDTHS, Field
+from zeropoint.formats.tflite.schema import FORMATS, OPTIONS, TABLES, WIDTHS
 
 MAX_TABLES = 250_000
 MAX_DECODED = 32 << 20
 
-# Read at a position, as one-tuples: an offset to a value (or a count), to a vtable, inside a table.
-_uoffset, _soffset, _voffset = Struct("<I").unpack_from, Struct("<i").unpack_from, Struct("<H").unpack_from
+# Read at a position, as one-tuples: the offset of a value (or a count), and of a vtable.
+_uoffset, _soffset = Struct("<I").unpack_from, Struct("<i").unpack_from
 
 
 class Broken(Exception):
@@ -52,15 +52,15 @@ class _Layout(NamedTuple):
     """How the tables of one kind that share a vtable lie: the size of their inline part, what reads all of its fields
     at once, and where in that each field stands.
 
-    ``scalars``: (name, place); ``enums``: (field, place); ``others``, whose values lie elsewhere: (field, what reads
-    such a value, place in bytes, place).
+    ``scalars``: (name, place); ``enums``: (name, names of the values, place); ``others``, whose values lie elsewhere:
+    (name, what reads such a value, what the field is of, place in bytes, place).
     """
 
     inline: int
     unpack: _Unpack
     scalars: list[tuple[str, int]]
-    enums: list[tuple[Field, int]]
-    others: list[tuple[Field, _Read, int, int]]
+    enums: list[tuple[str, tuple[str, ...], int]]
+    others: list[tuple[str, _Read, str, int, int]]
 
 
 @lru_cache(maxsize=256)
@@ -69,8 +69,8 @@ def _layout(name: str, inline: int, offsets: tuple[int, ...]) -> _Layout:
     fields = [(offset, field) for offset, field in zip(offsets, TABLES[name].slots, strict=False) if offset and field]
     fields.sort(key=itemgetter(0))
     scalars: list[tuple[str, int]] = []
-    enums: list[tuple[Field, int]] = []
-    others: list[tuple[Field, _Read, int, int]] = []
+    enums: list[tuple[str, tuple[str, ...], int]] = []
+    others: list[tuple[str, _Read, str, int, int]] = []
     form, end = "<4x", 4  # behind the offset of the vtable
     for place, (offset, field) in enumerate(fields):
         if offset < 4 or offset + field.width > inline:
@@ -82,9 +82,10 @@ def _layout(name: str, inline: int, offsets: tuple[int, ...]) -> _Layout:
         if field.form == "scalar":
             scalars.append((field.name, place))
         elif field.form == "enum":
-            enums.append((field, place))
+            enums.append((field.name, field.values, place))
         else:
-            others.append((field, _READERS[field.form], offset, place))
+            of = field.name + "_type" if field.form == "union" else field.of
+            others.append((field.name, _READERS[field.form], of, offset, place))
     return _Layout(inline, Struct(form).unpack_from, scalars, enums, others)
 
 
@@ -138,24 +139,28 @@ class Decoder:
             raise Broken(
                 f"the file unfolds into more tables than {self._size} bytes can hold, or more than {MAX_TABLES}"
             )
-        vtable = position - _soffset(self._data, position)[0]
+        data, size = self._data, self._size
+        vtable = position - _soffset(data, position)[0]
         layout = self._layouts.get((name, vtable))
         if layout is None:
             layout = self._layouts[name, vtable] = self._read_layout(name, vtable)
-        if position + layout.inline > self._size:
-            raise Broken(f"the table at byte {position} runs past the end of the file ({self._size} bytes)")
-        stored = layout.unpack(self._data, position)
+        inline, unpack, scalars, enums, others = layout
+        if position + inline > size:
+            raise Broken(f"the table at byte {position} runs past the end of the file ({size} bytes)")
+        stored = unpack(data, position)
         found = TABLES[name].defaults.copy()
-        for scalar, place in layout.scalars:
-            found[scalar] = stored[place]
-        field = None
+        for field, place in scalars:
+            found[field] = stored[place]
+        field = ""
         try:
-            for field, place in layout.enums:
-                found[field.name] = self._enum(field, stored[place])
-            for field, read, offset, place in layout.others:
-                found[field.name] = read(self, field, self._follow(position + offset, stored[place]), found)
+            for field, values, place in enums:
+                if not 0 <= stored[place] < len(values):
+                    raise Broken(f"{stored[place]} is not one of the published schema's {len(values)} values")
+                found[field] = values[stored[place]]
+            for field, read, of, offset, place in others:
+                found[field] = read(self, of, self._follow(position + offset, stored[place]), found)
         except Broken as broken:
-            broken.place.append(f".{field.name}" if field else "")
+            broken.place.append(f".{field}")
             raise
         return found
 
@@ -170,53 +175,49 @@ class Decoder:
 
     # values
 
-    @staticmethod
-    def _enum(field: Field, value: int) -> str:
-        if not 0 <= value < len(field.values):
-            raise Broken(f"{value} is not a {field.of} of the published schema")
-        return field.values[value]
+    def _vector(self, of: str, start: int, _: dict[str, Any]) -> tuple[Any, ...]:
+        return _unpack(self._count(start, WIDTHS[of]), FORMATS[of])(self._data, start + 4)
 
-    def _vector(self, field: Field, start: int, _: dict[str, Any]) -> tuple[Any, ...]:
-        return _unpack(self._count(start, WIDTHS[field.of]), FORMATS[field.of])(self._data, start + 4)
-
-    def _numbers(self, field: Field, start: int, _: dict[str, Any]) -> memoryview:
+    def _numbers(self, of: str, start: int, _: dict[str, Any]) -> memoryview:
+        width = WIDTHS[of]
         # Nothing is copied here, but whoever reads the numbers will.
-        end = start + 4 + self._count(start, WIDTHS[field.of]) * WIDTHS[field.of]
-        numbers: memoryview = self._view[start + 4 : end].cast(FORMATS[field.of])  # type: ignore[call-overload]
+        end = start + 4 + self._count(start, width) * width
+        numbers: memoryview = self._view[start + 4 : end].cast(FORMATS[of])  # type: ignore[call-overload]
         return numbers
 
-    def _str(self, _: Field, start: int, __: dict[str, Any]) -> str:
+    def _str(self, _: str, start: int, __: dict[str, Any]) -> str:
         end = start + 4 + self._count(start, 1)
         # Names are for people: a stray byte in one must not make a good model unreadable.
         return str(self._view[start + 4 : end], "utf-8", "backslashreplace")
 
-    def _bytes(self, _: Field, start: int, __: dict[str, Any]) -> memoryview:
+    def _bytes(self, _: str, start: int, __: dict[str, Any]) -> memoryview:
         return self._view[start + 4 : start + 4 + self._count(start, 1, copied=False)]
 
-    def _tables(self, field: Field, start: int, _: dict[str, Any]) -> list[dict[str, Any]]:
+    def _tables(self, of: str, start: int, _: dict[str, Any]) -> list[dict[str, Any]]:
         count = self._count(start, 4, copied=False)
         if count > self._tables_left:
             raise Broken(f"{count} tables are too many for a file of {self._size} bytes (at most {MAX_TABLES} in any)")
         found: list[dict[str, Any]] = []
         try:
             for offset in _unpack(count, "I")(self._data, start + 4):
-                found.append(self._table(field.of, self._follow(start + 4 + 4 * len(found), offset)))
+                found.append(self._table(of, self._follow(start + 4 + 4 * len(found), offset)))
         except Broken as broken:
             broken.place.append(f"[{len(found)}]")
             raise
         return found
 
-    def _union(self, field: Field, start: int, siblings: dict[str, Any]) -> dict[str, Any] | None:
+    def _union(self, of: str, start: int, siblings: dict[str, Any]) -> dict[str, Any] | None:
         """The chosen member's fields; None for NONE and for members newer than our schema (the reader names those)."""
-        member = siblings[field.name + "_type"]
+        member = siblings[of]
         return self._table(OPTIONS[member], start) if 0 < member < len(OPTIONS) else None
 
-    def _nested(self, field: Field, start: int, _: dict[str, Any]) -> dict[str, Any]:
-        return self._table(field.of, start)
+    def _nested(self, of: str, start: int, _: dict[str, Any]) -> dict[str, Any]:
+        return self._table(of, start)
 
 
-# What reads a field's value: the field, where the value begins, and the table's fields so far.
-_Read = Callable[[Decoder, Field, int, dict[str, Any]], Any]
+# What reads a field's value: what the field is of (numbers or tables; of a union, the field that chooses), where the
+# value begins, and the table's fields so far.
+_Read = Callable[[Decoder, str, int, dict[str, Any]], Any]
 _READERS: dict[str, _Read] = {
     "vector": Decoder._vector,
     "numbers": Decoder._numbers,

@@ -63,4 +63,4 @@ class Quantizations:
 
 def _sound(scales: np.ndarray) -> bool:
     """Whether all are finite and none is negative."""
-    return bool(((scales >= 0) & (scales < math.inf)).all())
+    return bool(scales.min(initial=0.0) >= 0 and scales.max(initial=0.0) < math.inf)  # a NaN is both
