@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders_net import Net
 
+from builders_net import Net
 from zeropoint import FormatError, load, loads
 from zeropoint.formats import dumps
 from zeropoint.formats.contents import contents
