@@ -11,7 +11,7 @@ import pytest
 from builders_net import Net
 from zeropoint import FormatError, load, loads
 from zeropoint.formats import dumps
-from zeropoint.formats.contents import contents
+from zeropoint.formats.file import contents
 
 HUGE = 2 << 20
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from zeropoint.formats.contents import contents
+from zeropoint.formats.file import contents
 from zeropoint.formats.tflite.reader import read
 from zeropoint.graph import Graph
 
@@ -18,11 +18,11 @@ __all__ = ["dumps", "load", "loads", "save"]
 def load(source: str | os.PathLike[str] | bytes | bytearray | memoryview, *, integer_only: bool = True) -> Graph:
     """The graph of a ``.tflite`` file, given as a path or as the file's bytes.
 
-    Constants are read-only views on the file's bytes, which are read once: the graph stays as it is whatever happens to
-    the file. ``integer_only=False`` also admits float and
-    hybrid networks (to look at them: the engine runs integers). Raises ``FormatError`` for what is no
-    intact TFLite file, ``UnsupportedError`` for what a sound file asks and we do not speak, ``GraphError``
-    for a network that breaks a rule or computes in floats; each names the file and the place in it.
+    Constants are read-only views on the file's bytes, which are read once: whatever happens to the file
+    later, the graph stays as it is. ``integer_only=False`` also admits float and hybrid networks (to look
+    at them: the engine runs integers). Raises ``FormatError`` for what is no intact TFLite file,
+    ``UnsupportedError`` for what a sound file asks and we do not speak, ``GraphError`` for a network that
+    breaks a rule or computes in floats; each names the file and the place in it.
     """
     if isinstance(source, bytes | bytearray | memoryview):
         return loads(source, integer_only=integer_only)
