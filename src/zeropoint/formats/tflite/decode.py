@@ -52,14 +52,14 @@ class _Layout(NamedTuple):
     """How the tables of one kind that share a vtable lie: the size of their inline part, what reads all of its fields
     at once, and where in that each field stands.
 
-    ``scalars``: (name, place); ``enums``: (name, names of the values, place); ``others``, whose values lie elsewhere:
+    ``scalars``: (name, place); ``enums``: (name, the enum, its values, place); ``others``, whose values lie elsewhere:
     (name, what reads such a value, what the field is of, place in bytes, place).
     """
 
     inline: int
     unpack: _Unpack
     scalars: list[tuple[str, int]]
-    enums: list[tuple[str, tuple[str, ...], int]]
+    enums: list[tuple[str, str, tuple[str, ...], int]]
     others: list[tuple[str, _Read, str, int, int]]
 
 
@@ -69,7 +69,7 @@ def _layout(name: str, inline: int, offsets: tuple[int, ...]) -> _Layout:
     fields = [(offset, field) for offset, field in zip(offsets, TABLES[name].slots, strict=False) if offset and field]
     fields.sort(key=itemgetter(0))
     scalars: list[tuple[str, int]] = []
-    enums: list[tuple[str, tuple[str, ...], int]] = []
+    enums: list[tuple[str, str, tuple[str, ...], int]] = []
     others: list[tuple[str, _Read, str, int, int]] = []
     form, end = "<4x", 4  # behind the offset of the vtable
     for place, (offset, field) in enumerate(fields):
@@ -82,7 +82,7 @@ def _layout(name: str, inline: int, offsets: tuple[int, ...]) -> _Layout:
         if field.form == "scalar":
             scalars.append((field.name, place))
         elif field.form == "enum":
-            enums.append((field.name, field.values, place))
+            enums.append((field.name, field.of, field.values, place))
         else:
             of = field.name + "_type" if field.form == "union" else field.of
             others.append((field.name, _READERS[field.form], of, offset, place))
@@ -153,9 +153,9 @@ class Decoder:
             found[field] = stored[place]
         field = ""
         try:
-            for field, values, place in enums:
+            for field, of, values, place in enums:
                 if not 0 <= stored[place] < len(values):
-                    raise Broken(f"{stored[place]} is not one of the published schema's {len(values)} values")
+                    raise Broken(f"{stored[place]} is not a {of} of the published schema")
                 found[field] = values[stored[place]]
             for field, read, of, offset, place in others:
                 found[field] = read(self, of, self._follow(position + offset, stored[place]), found)
