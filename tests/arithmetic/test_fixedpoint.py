@@ -147,6 +147,13 @@ def test_vector_form_equals_scalar_form() -> None:
     assert len(pairs) > 10_000
 
 
+def test_vector_form_of_one_factor() -> None:
+    for m in (2.0**-32, np.nextafter(2.0**30, 0), 1 - 2.0**-40, 0.0):
+        alone = quantize_multipliers(m)
+        assert [part.shape for part in alone] == [(), ()]
+        assert tuple(int(part) for part in alone) == quantize_multiplier(float(m))
+
+
 def test_exact_vector_form_equals_scalar_form() -> None:
     m = many_factors()
     found = exact_multipliers(m)

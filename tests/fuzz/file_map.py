@@ -26,12 +26,14 @@ def encoded(tree: dict[str, Any]) -> bytes:
 
 
 def plain(value: Any) -> Any:
-    """Decoded tables with their views turned into bytes, which can be copied."""
+    """Decoded tables with their views turned into bytes and tuples, which can be copied."""
     if isinstance(value, dict):
         return {k: plain(v) for k, v in value.items()}
     if isinstance(value, list):
         return [plain(v) for v in value]
-    return bytes(value) if isinstance(value, memoryview) else value
+    if not isinstance(value, memoryview):
+        return value
+    return bytes(value) if value.format == "B" else tuple(value)
 
 
 def decoded(data: bytes) -> dict[str, Any]:
@@ -106,7 +108,7 @@ class _Walk:
         if f.form in ("scalar", "enum"):
             form = "<" + (FORMATS[f.of] if f.form == "scalar" else "b")
             self.map.scalars.setdefault(name, []).append((position, form, len(f.values)))
-        elif f.form == "vector":
+        elif f.form in ("vector", "numbers"):
             self.vector(name, position, "<" + FORMATS[f.of])
         elif f.form == "str":
             self.map.counts.append(self.follow(position, name))
@@ -129,7 +131,7 @@ class _Walk:
                     self.buffers.append(0)
                 places = self.table(TABLES[f.of], self.follow(start + 4 + 4 * i, f.of))
                 if f.of == "Tensor" and "type" in places and "buffer" in places:
-                    kind = TABLES["Tensor"].by_slot[1].values[self.data[places["type"]]]
+                    kind = TABLES["Tensor"].fields[1].values[self.data[places["type"]]]
                     self.tensors.append((kind, int(unpack_from("<I", self.data, places["buffer"])[0])))
 
 

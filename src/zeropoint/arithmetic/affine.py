@@ -10,14 +10,18 @@ from a scale before saving equals the one derived after loading.
 from __future__ import annotations
 
 import math
+import struct
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from zeropoint.errors import QuantizationError, UnsupportedError
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+_FLOAT32 = struct.Struct("=f")
 _STORED_RANGES = {
     "uint8": (0, 255),
     "int8": (-128, 127),
@@ -185,6 +189,8 @@ def dequantize(q: npt.ArrayLike, p: QuantParams) -> np.ndarray:
 def scalar_params(p: Any) -> tuple[float, int]:
     """``(scale, zero_point)`` of a ``QuantParams``, a pair, or anything per-tensor with those two attributes."""
     scale, zero_point = p if isinstance(p, tuple) else (p.scale, p.zero_point)
+    if isinstance(scale, float) and isinstance(zero_point, int):
+        return float(scale), int(zero_point)
     scales, zero_points = np.atleast_1d(scale), np.atleast_1d(zero_point)
     if scales.size != 1 or zero_points.size != 1:
         raise QuantizationError(f"one scale and zero point are needed here, not {scales.size} and {zero_points.size}")
@@ -229,16 +235,23 @@ def activation_range(fused: str, p: Any, dtype: str) -> tuple[int, int]:
     return qmin, qmax
 
 
+def _float32(value: float) -> float:
+    """The nearest float32 number; infinity beyond the largest."""
+    try:
+        return _FLOAT32.unpack(_FLOAT32.pack(value))[0]  # type: ignore[no-any-return]
+    except OverflowError:
+        return math.copysign(math.inf, value)
+
+
 def _real_steps(r: float, scale: float) -> int:
     """``round(r / scale)``, the quotient in float32, halves away from zero, saturated to int32; 0 for 0 / 0."""
-    with np.errstate(over="ignore", under="ignore"):
-        divisor = float(np.float32(scale))
+    divisor = _float32(scale)
     if r == 0.0 or math.isnan(divisor):
         return 0
     # A quotient of float32 numbers rounded to float64 and then to float32 is their float32 quotient.
     steps = r / divisor if divisor else math.copysign(math.inf, r)
     if abs(steps) >= 2.0**31:
         return 2**31 - 1 if steps > 0 else -(2**31)
-    steps = float(np.float32(steps))
+    steps = _float32(steps)
     whole = math.trunc(steps)
     return min(whole + (abs(steps - whole) >= 0.5) * (1 if steps > 0 else -1), 2**31 - 1)

@@ -9,13 +9,16 @@ all 53 bits of M.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from zeropoint.errors import QuantizationError
 
-IntArray = npt.NDArray[np.int32]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    IntArray = npt.NDArray[np.int32]
 
 
 def exact_multiplier(m: float) -> tuple[int, int, int]:

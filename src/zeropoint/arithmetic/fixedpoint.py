@@ -16,11 +16,14 @@ The twin of this file in C is ``native/portable/fixedpoint.h``; a test holds the
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from zeropoint.errors import QuantizationError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
 MAX_LEFT_SHIFT = 31
@@ -55,19 +58,18 @@ def quantize_multiplier(m: float) -> tuple[int, int]:
 
 def quantize_multipliers(m: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """``quantize_multiplier`` of every element: two int32 arrays of the shape of ``m`` (one factor per channel)."""
-    factors = np.asarray(m, dtype=np.float64)
+    shape = np.shape(m)
+    factors = np.asarray(m, dtype=np.float64).reshape(-1)
     with np.errstate(invalid="ignore"):
-        mantissa, shift = np.frexp(factors)
-        # As above; what the last line refuses may overflow here, and is thrown away.
-        fixed = np.floor(np.abs(mantissa) * 2.0**31 + 0.5)
-        carried = (fixed == 2.0**31) & (factors > 0)
-        shift = shift + carried
-        wrong = ~np.isfinite(factors) | (shift > MAX_LEFT_SHIFT)
-    if wrong.any():
-        quantize_multiplier(float(factors[wrong][0]))
-    kept = shift >= -31
-    fixed = np.where(kept, np.where(carried, 2.0**30, np.copysign(fixed, factors)), 0.0)
-    return np.asarray(fixed.astype(np.int32)), np.asarray(np.where(kept, shift, 0).astype(np.int32))
+        fixed, shift = np.frexp(factors)
+        fixed *= 2.0**31
+        fixed += 0.5
+        ordinary = (factors >= 2.0**-32) & (fixed < 2.0**31) & (shift <= MAX_LEFT_SHIFT)
+        multiplier = fixed.astype(np.int32)
+    # A factor that vanishes, has a sign, is refused, or whose mantissa rounds up to 1: seldom, so one by one.
+    for i in np.flatnonzero(~ordinary).tolist():
+        multiplier[i], shift[i] = quantize_multiplier(float(factors[i]))
+    return multiplier.reshape(shape), shift.reshape(shape)
 
 
 def _int64(x: npt.ArrayLike, name: str) -> np.ndarray:

@@ -11,11 +11,15 @@ leaves the plain product of the codes as the O(N^3) core. The column sums of ``q
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import numpy.typing as npt
 
 from zeropoint.arithmetic.fixedpoint import INT32_MAX, INT32_MIN
 from zeropoint.errors import QuantizationError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 
 def _codes(q: npt.ArrayLike, name: str) -> np.ndarray:

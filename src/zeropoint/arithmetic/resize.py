@@ -7,12 +7,15 @@ entries are the field names of ``native/portable/params.h``.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-IntArray = npt.NDArray[np.int32]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    IntArray = npt.NDArray[np.int32]
+
 
 _MAX_EXACT_BITS = 7  # 8-bit code * two weights of 7 bits (+1 for weights above 1), four summed: still 24 bits
 

@@ -13,13 +13,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from zeropoint.arithmetic.affine import round_half_away
 from zeropoint.arithmetic.fixedpoint import multiply_by_quantized_multiplier, quantize_multiplier
 from zeropoint.errors import QuantizationError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 MAX_LEFT_SHIFT = 14
 # How far the binary logarithm of a scale may be from an integer and still count as one.

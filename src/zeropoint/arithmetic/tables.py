@@ -17,8 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,8 +31,7 @@ from zeropoint.arithmetic.newton import inverse_sqrt_multiplier
 from zeropoint.errors import QuantizationError, UnsupportedError
 
 
-@dataclass(frozen=True, slots=True)
-class _Setting:
+class _Setting(NamedTuple):
     """What every kind computes from: the 256 input codes less their zero point, scales as the file stores them."""
 
     difference: np.ndarray  # int64 [256], q - Z_in

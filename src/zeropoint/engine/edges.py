@@ -8,7 +8,7 @@ LiteRT's reference kernels compute them; between them everything is integers.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,8 +21,7 @@ from zeropoint.graph.detection import CUSTOM_CODE, detection_options, is_detecti
 _FLOATS = ("float32",)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Edges:
+class Edges(NamedTuple):
     """Which operations run outside the engine, and what is left for it.
 
     ``before`` and ``after`` are operation indices in order; ``inputs`` and ``outputs`` the graph tensors that the
@@ -132,7 +131,7 @@ def run_edge(graph: Graph, op: Op, values: MutableMapping[int, np.ndarray]) -> N
 
 def _params(graph: Graph, tensor: int) -> QuantParams:
     t = graph.tensors[tensor]
-    if t.quantization is None or len(t.quantization.scale) != 1:
+    if t.quantization is None or t.quantization.count != 1:
         raise UnsupportedError(f"tensor {t.name!r} at the float edge needs exactly one scale")
     scale = float(np.float32(t.quantization.scale[0]))
     return QuantParams(scale, int((t.quantization.zero_point or (0,))[0]), *dtype_range(t.dtype))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,8 +11,7 @@ from zeropoint.errors import InputError
 from zeropoint.graph import Graph, Tensor
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Arranged:
+class Arranged(NamedTuple):
     """Input arrays by graph index; ``batch`` None: the graph's own; ``names``: output names where a dict came."""
 
     values: dict[int, np.ndarray]

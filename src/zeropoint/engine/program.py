@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 AttrValue = int | np.ndarray
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ProgramTensor:
+class ProgramTensor(NamedTuple):
     """One array of the program.
 
     ``data`` is set for a constant; ``alias`` is the program index of an earlier tensor whose storage this one shares
@@ -32,18 +31,10 @@ class ProgramTensor:
 
     def record(self) -> dict[str, Any]:
         """The planner's form of this tensor."""
-        return {
-            "name": self.name,
-            "shape": self.shape,
-            "dtype": self.dtype,
-            "data": self.data,
-            "alias": self.alias,
-            "flip": self.flip,
-        }
+        return self._asdict()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Step:
+class Step(NamedTuple):
     """One native operation: tensors by program index (-1: absent), integer attributes named as the kernel's parameters.
 
     ``sources`` are the indices of the graph's operations that it computes, wholly or in part: several where steps were

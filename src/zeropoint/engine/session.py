@@ -6,7 +6,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,11 +19,13 @@ from zeropoint.engine.compiled import (
     memory_of_the_machine,
 )
 from zeropoint.engine.inputs import arrange, has_open_batch
-from zeropoint.engine.profile import StepTime, step_times
 from zeropoint.engine.program import Program
 from zeropoint.errors import InputError, UnsupportedError, ZeropointError
 from zeropoint.formats import load
 from zeropoint.graph import Graph, infer_shapes, verify
+
+if TYPE_CHECKING:
+    from zeropoint.engine.profile import StepTime
 
 CACHED_PLANS = 4
 
@@ -163,6 +165,8 @@ class Session:
 
     def profile(self, x: Any) -> list[StepTime]:
         """One run for ``x``, and what each step of the plan took; see ``StepTime``. The outputs are dropped."""
+        from zeropoint.engine.profile import step_times  # which few ask for
+
         arranged = arrange(self._graph, x)
         return step_times(self._compiled(arranged.batch, keep=False), arranged.values)
 

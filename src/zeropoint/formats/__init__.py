@@ -7,10 +7,8 @@ for: it gives a verified graph or raises, and never reads outside the file.
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
-from zeropoint.errors import FormatError
-from zeropoint.formats.atomic import write_atomically
+from zeropoint.formats.file import contents
 from zeropoint.formats.tflite.reader import read
 from zeropoint.graph import Graph
 
@@ -20,21 +18,15 @@ __all__ = ["dumps", "load", "loads", "save"]
 def load(source: str | os.PathLike[str] | bytes | bytearray | memoryview, *, integer_only: bool = True) -> Graph:
     """The graph of a ``.tflite`` file, given as a path or as the file's bytes.
 
-    Constants are read-only views on the file's bytes. ``integer_only=False`` also admits float and
-    hybrid networks (to look at them: the engine runs integers). Raises ``FormatError`` for what is no
-    intact TFLite file, ``UnsupportedError`` for what a sound file asks and we do not speak, ``GraphError``
-    for a network that breaks a rule or computes in floats; each names the file and the place in it.
+    Constants are read-only views on the file's bytes, which are read once: whatever happens to the file
+    later, the graph stays as it is. ``integer_only=False`` also admits float and hybrid networks (to look
+    at them: the engine runs integers). Raises ``FormatError`` for what is no intact TFLite file,
+    ``UnsupportedError`` for what a sound file asks and we do not speak, ``GraphError`` for a network that
+    breaks a rule or computes in floats; each names the file and the place in it.
     """
     if isinstance(source, bytes | bytearray | memoryview):
         return loads(source, integer_only=integer_only)
-    path = Path(source)
-    try:
-        if path.exists() and not path.is_file():
-            raise FormatError(f"{path}: not a file (a directory or a device); give the path of a .tflite file")
-        data = path.read_bytes()
-    except (OSError, ValueError) as error:
-        raise FormatError(f"{path}: cannot be read ({error}); check the path") from error
-    return read(data, name=str(path), integer_only=integer_only)
+    return read(contents(source), name=os.fsdecode(source), integer_only=integer_only)
 
 
 def loads(data: bytes | bytearray | memoryview, *, name: str = "<bytes>", integer_only: bool = True) -> Graph:
@@ -56,4 +48,6 @@ def dumps(graph: Graph) -> bytes:
 
 def save(graph: Graph, path: str | os.PathLike[str]) -> None:
     """Writes ``dumps(graph)`` to ``path``, atomically: a reader finds the old file or the new, never half of one."""
+    from zeropoint.formats.atomic import write_atomically  # temporary files, which only writing needs
+
     write_atomically(path, dumps(graph))

@@ -7,6 +7,9 @@ here where breaking it would make the integers mean something else than the file
 from __future__ import annotations
 
 import math
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -40,57 +43,85 @@ def _named(graph: Graph, t: int) -> str:
     return f"tensor {t} ({graph.tensors[t].name!r})"
 
 
-def check_quantization(i: int, t: Tensor) -> None:
-    """One tensor's ``(S, Z)``: finite positive scales, zero points inside the type, and one of each per channel."""
-    q, what = t.quantization, f"tensor {i} ({t.name!r})"
-    if q is None or not q.scale:
-        return
+def check_quantizations(tensors: Sequence[Tensor]) -> None:
+    """Each tensor's ``(S, Z)``: finite positive scales, zero points inside the type, and one of each per channel."""
+    given = [(i, q) for i, t in enumerate(tensors) if (q := t.quantization) is not None and q.count]
+    positive = _all_positive([q for _, q in given if q.count == 1], [q for _, q in given if q.count > 1])
+    for i, q in given:
+        fault = _fault(q, tensors[i], positive)
+        if fault is not None:
+            raise GraphError(f"tensor {i} ({tensors[i].name!r}) has {fault}")
+
+
+def _fault(q: Quantization, t: Tensor, positive: bool) -> str | None:
+    """What is wrong with the quantization of ``t``, or None; ``positive`` where its scales are known to be sound."""
+    count, zero_point = q.count, q.zero_point
     if t.dtype not in _RANGES:
         if t.dtype in ("float32", "float16", "float64"):
-            return  # a range kept as a comment
-        raise GraphError(f"{what} has type {t.dtype} and a scale; only integers are codes")
-    if len(q.zero_point) not in (len(q.scale), 0 if q.axis is None else len(q.scale)):
-        raise GraphError(f"{what} has {len(q.scale)} scales but {len(q.zero_point)} zero points")
-    # The array looks at thousands of channels in no time; only a tensor that fails is looked at one by one.
-    if not (_numbers(q.scale) and _positive(q)):
-        for s in q.scale:
-            if not (isinstance(s, float | int) and math.isfinite(s) and s > 0):
-                raise GraphError(f"{what} has scale {s!r}; scales are finite and positive. Requantize it")
-    low, high = _RANGES[t.dtype]
-    symmetric = q.zero_point.count(0) == len(q.zero_point)
-    if not symmetric and not low <= min(q.zero_point) <= max(q.zero_point) <= high:
-        wrong = next(z for z in q.zero_point if not low <= z <= high)
-        raise GraphError(f"{what} has zero point {wrong}, which {t.dtype} does not hold")
+            return None  # a range kept as a comment
+        return f"type {t.dtype} and a scale; only integers are codes"
+    if len(zero_point) not in (count, 0 if q.axis is None else count):
+        return f"{count} scales but {len(zero_point)} zero points"
+    if not positive and not all(map(_is_scale, q.scale)):
+        wrong = next(s for s in q.scale if not _is_scale(s))
+        return f"scale {wrong!r}; scales are finite and positive. Requantize it"
+    if not q.symmetric:
+        low, high = _RANGES[t.dtype]
+        if not low <= min(zero_point) <= max(zero_point) <= high:
+            outside = next(z for z in zero_point if not low <= z <= high)
+            return f"zero point {outside}, which {t.dtype} does not hold"
     if q.axis is None:
-        if len(q.scale) != 1:
-            raise GraphError(f"{what} has {len(q.scale)} scales but no axis that they run along")
-        return
+        return None if count == 1 else f"{count} scales but no axis that they run along"
     if not 0 <= q.axis < len(t.shape):
-        raise GraphError(f"{what} has scales along axis {q.axis}, but shape {list(t.shape)}")
-    if len(q.scale) != t.shape[q.axis]:
-        raise GraphError(f"{what} has {len(q.scale)} scales for the {t.shape[q.axis]} slices of axis {q.axis}")
-    if not symmetric:
-        raise GraphError(f"{what} has scales per channel and a zero point that is not 0; make it symmetric")
+        return f"scales along axis {q.axis}, but shape {list(t.shape)}"
+    if count != t.shape[q.axis]:
+        return f"{count} scales for the {t.shape[q.axis]} slices of axis {q.axis}"
+    return None if q.symmetric else "scales per channel and a zero point that is not 0; make it symmetric"
 
 
-def _numbers(values: tuple[float, ...]) -> bool:
-    return set(map(type, values)) <= {float, int}
+def _all_positive(single: Sequence[Quantization], many: Sequence[Quantization]) -> bool:
+    """Whether all scales are finite and positive numbers. Tens of thousands of channels are looked at at once."""
+    if not all(_is_scale(q.scale[0]) for q in single):
+        return False
+    try:
+        scales = np.concatenate([np.empty(0, np.float32), *[q.scales for q in many]])
+    except (TypeError, OverflowError):  # something else than numbers
+        return False
+    return bool(scales.min(initial=math.inf) > 0 and scales.max(initial=0.0) < math.inf)  # a NaN is both
 
 
-def _positive(q: Quantization) -> bool:
-    """Whether all scales are finite and positive; they are known to be Python's own numbers."""
-    if len(q.scale) == 1:
-        return q.scale[0] > 0 and math.isfinite(q.scale[0])
-    return bool(q.scales.min() > 0 and np.isfinite(q.scales).all())  # a NaN is the least of all
+def _is_scale(value: object) -> bool:
+    return isinstance(value, float | int) and 0 < value <= sys.float_info.max
 
 
-def check_op(graph: Graph, i: int, op: Op) -> None:
-    """One operation's types, and the agreement of its tensors' ``(S, Z)`` (rule of its kind)."""
+class _Product(NamedTuple):
+    """A bias (a tensor's index) whose scales are to be ``scale``, of its layer's input, times those of the weights."""
+
+    where: str
+    bias: int
+    scale: float
+    weights: Quantization
+    stated: Quantization
+
+
+def check_ops(graph: Graph) -> None:
+    """Each operation's types, and the agreement of its tensors' ``(S, Z)`` (rule of its kind)."""
+    products: list[_Product] = []
+    for i, op in enumerate(graph.ops):
+        _check_op(graph, i, op, products)
+    if not _all_agree(products):
+        for product in products:
+            _check_product(graph, product)
+
+
+def _check_op(graph: Graph, i: int, op: Op, products: list[_Product]) -> None:
     where = f"op {i} ({op.kind})"
     kind = KINDS[op.kind]
     values = [op.inputs[p] for p in (range(len(op.inputs)) if kind.values is None else kind.values)]
     if kind.rule is Rule.WEIGHTS:
-        _check_weights(graph, where, op, values[0])
+        product = _check_weights(graph, where, op, values[0])
+        if product is not None:
+            products.append(product)
     elif kind.rule is Rule.RESCALES:
         _same_type(graph, where, values, op.outputs)
         for t in (*values, *op.outputs):
@@ -128,9 +159,9 @@ def _per_tensor(graph: Graph, where: str, t: int) -> Quantization | None:
     q = tensor.quantization
     if tensor.dtype not in QUANTIZED:
         return None
-    if q is None or not q.scale or not q.zero_point:
+    if q is None or not q.count or not q.zero_point:
         raise GraphError(f"{where}: {_named(graph, t)} is {tensor.dtype} without scale and zero point; quantize it")
-    if len(q.scale) != 1:
+    if q.count != 1:
         raise GraphError(f"{where}: {_named(graph, t)} is quantized per channel; here one scale is needed")
     if tensor.dtype == "int16" and q.zero_point[0] != 0:
         raise GraphError(f"{where}: {_named(graph, t)} is int16 with zero point {q.zero_point[0]}; int16 is symmetric")
@@ -157,11 +188,11 @@ def _same_map(graph: Graph, where: str, inputs: list[int], outputs: tuple[int, .
         return  # plain 8-bit integers
     for t in tensors:
         q = graph.tensors[t].quantization
-        if q is None or first is None or not q.scale or not first.scale:
+        if q is None or first is None or not q.count or not first.count:
             raise GraphError(
                 f"{where}: {_named(graph, t if q is None else tensors[0])} lacks the (S, Z) of its neighbours"
             )
-        if len(q.scale) != 1 or len(first.scale) != 1:
+        if q.count != 1 or first.count != 1:
             raise GraphError(f"{where}: {_named(graph, t)} is quantized per channel; here one scale is needed")
         close = abs(q.scale[0] - first.scale[0]) <= 1e-6 * max(q.scale[0], first.scale[0])
         if not close or q.zero_point != first.zero_point:
@@ -172,13 +203,14 @@ def _same_map(graph: Graph, where: str, inputs: list[int], outputs: tuple[int, .
             )
 
 
-def _check_weights(graph: Graph, where: str, op: Op, x: int) -> None:
+def _check_weights(graph: Graph, where: str, op: Op, x: int) -> _Product | None:
+    """Everything about a layer with weights but the scales of its bias, which are returned to be checked."""
     w, y = op.inputs[1], op.outputs[0]
     bias = next((t for t in op.inputs[max(2, KINDS[op.kind].inputs[0]) :] if t >= 0), -1)
     tx, tw = graph.tensors[x], graph.tensors[w]
     if tx.dtype not in QUANTIZED:
         if tx.dtype.startswith("float") and tw.dtype.startswith("float"):
-            return  # a float network; verify refuses it by its own rule
+            return None  # a float network; verify refuses it by its own rule
         raise GraphError(f"{where} multiplies {tx.dtype} by {tw.dtype}: this is no quantized layer; quantize its input")
     _same_type(graph, where, [x], [y])
     allowed = {"uint8": ("uint8",), "int8": ("int8", "int4"), "int16": ("int8", "int4")}[tx.dtype]
@@ -189,9 +221,9 @@ def _check_weights(graph: Graph, where: str, op: Op, x: int) -> None:
     qx = _per_tensor(graph, where, x)
     qy = _per_tensor(graph, where, y)
     qw = tw.quantization
-    if qx is None or qy is None or qw is None or not qw.scale:
+    if qx is None or qy is None or qw is None or not qw.count:
         raise GraphError(f"{where}: weights {_named(graph, w)} have no scale; quantize them")
-    if qw.axis is not None and len(qw.scale) > 1:
+    if qw.axis is not None and qw.count > 1:
         if tw.dtype == "uint8":
             raise GraphError(
                 f"{where}: uint8 weights {_named(graph, w)} are per tensor; use int8 for scales per channel"
@@ -201,34 +233,46 @@ def _check_weights(graph: Graph, where: str, op: Op, x: int) -> None:
                 f"{where}: weights {_named(graph, w)} have scales along axis {qw.axis}; the output channels are axis "
                 f"{_CHANNEL_AXIS[op.kind]}"
             )
-    elif tw.dtype != "uint8" and op.kind != "fully_connected" and any(qw.zero_point):
+    elif tw.dtype != "uint8" and op.kind != "fully_connected" and not qw.symmetric:
         raise GraphError(
             f"{where}: {tw.dtype} weights {_named(graph, w)} have zero point {qw.zero_point[0]}, must be 0"
         )
-    if bias >= 0:
-        _check_bias(graph, where, bias, qx.scale[0], qw, "int64" if tx.dtype == "int16" else "int32")
-
-
-def _check_bias(graph: Graph, where: str, b: int, scale: float, weights: Quantization, dtype: str) -> None:
-    tb = graph.tensors[b]
+    if bias < 0:
+        return None
+    tb, dtype = graph.tensors[bias], "int64" if tx.dtype == "int16" else "int32"
     if tb.dtype not in (dtype, "int32"):
-        raise GraphError(f"{where}: bias {_named(graph, b)} is {tb.dtype}; it must be {dtype}, at scale S_x S_w")
-    q = tb.quantization
-    if q is None or not q.scale:
-        return
-    if q.zero_point.count(0) != len(q.zero_point):
-        raise GraphError(f"{where}: bias {_named(graph, b)} has a zero point that is not 0")
-    wanted, stated = scale * weights.scales, q.scales
+        raise GraphError(f"{where}: bias {_named(graph, bias)} is {tb.dtype}; it must be {dtype}, at scale S_x S_w")
+    qb = tb.quantization
+    if qb is None or not qb.count:
+        return None
+    if not qb.symmetric:
+        raise GraphError(f"{where}: bias {_named(graph, bias)} has a zero point that is not 0")
+    return _Product(where, bias, qx.scale[0], qw, qb)
+
+
+def _all_agree(products: list[_Product]) -> bool:
+    """Whether all are what they should be, as far as can be told at once: a network has dozens of short arrays."""
+    if not products or any(p.weights.count != p.stated.count for p in products):
+        return False
+    counts = [p.weights.count for p in products]
+    wanted = np.repeat(np.array([p.scale for p in products], np.float64), counts)
+    wanted *= np.concatenate([p.weights.scales for p in products])
+    apart = np.concatenate([p.stated.scales for p in products]) - wanted
+    wanted *= _BIAS_TOLERANCE
+    return bool((np.abs(apart, out=apart) <= wanted).all())
+
+
+def _check_product(graph: Graph, product: _Product) -> None:
+    where, bias, scale, weights, quantization = product
+    wanted, stated = np.multiply(weights.scales, scale, dtype=np.float64), quantization.scales
     if 1 not in (len(stated), len(wanted)) and len(stated) != len(wanted):
-        raise GraphError(
-            f"{where}: bias {_named(graph, b)} has {len(q.scale)} scales for {len(weights.scale)} channels"
-        )
+        raise GraphError(f"{where}: bias {_named(graph, bias)} has {len(stated)} scales for {len(wanted)} channels")
     apart = np.abs(stated - wanted) > _BIAS_TOLERANCE * wanted
     if apart.any():
         channel = int(apart.argmax())
         wanted, stated = np.broadcast_arrays(wanted, stated)
         raise GraphError(
-            f"{where}: bias {_named(graph, b)} has scale {stated[channel]!s} in channel {channel}, but S_x S_w = "
+            f"{where}: bias {_named(graph, bias)} has scale {stated[channel]!s} in channel {channel}, but S_x S_w = "
             f"{wanted[channel]!s}; quantize the bias with the product of the input's and the weights' scales"
         )
 

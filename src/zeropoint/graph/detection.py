@@ -9,8 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from zeropoint.errors import GraphError
 from zeropoint.graph.types import Op
@@ -20,8 +19,7 @@ CUSTOM_CODE = "TFLite_Detection_PostProcess"
 DETECTIONS_PER_CLASS = 100
 
 
-@dataclass(frozen=True, slots=True)
-class DetectionOptions:
+class DetectionOptions(NamedTuple):
     """How boxes are decoded and pruned.
 
     ``regular``: suppression class by class (``detections_per_class`` at most of each), else once over the best class of

@@ -5,8 +5,8 @@ One line a kind. The kinds are TFLite's builtins that quantized convolutional ne
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 
 class Rule(Enum):
@@ -22,8 +22,7 @@ class Rule(Enum):
     FREE = "states its own rules"
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(NamedTuple):
     """Arity bounds (inclusive; ``None`` is unbounded), the rule, and which inputs are values (the rest are indices,
     sizes and axes, which carry no ``(S, Z)``); ``values=None`` means all. A variable that an operation reads is its
     memory: it writes the next state there."""

@@ -37,7 +37,7 @@ def infer_types(graph: Graph) -> Graph:
             if not 0 <= t < len(tensors):
                 continue
             target = tensors[t]
-            has_scale = target.quantization is not None and bool(target.quantization.scale)
+            has_scale = target.quantization is not None and target.quantization.count > 0
             if target.dtype == "float32" and has_scale and not target.is_constant:
                 tensors[t] = dataclasses.replace(target, dtype=tensors[source].dtype)
                 changed = True

@@ -30,17 +30,19 @@ def elements(shape: Sequence[int]) -> int:
     return math.prod(map(int, shape))
 
 
-def check_shape(shape: Sequence[int], what: str, *, empty: bool = False) -> None:
-    """Raises ``GraphError`` for a rank above 8, a negative or (unless ``empty``) zero dimension, or 2^31 elements."""
+def shape_fault(shape: Sequence[int], *, empty: bool = False) -> str | None:
+    """What is wrong with a shape, or None: a rank above 8, a negative or (unless ``empty``) zero dimension, or 2^31
+    elements."""
     if len(shape) > MAX_RANK:
-        raise GraphError(f"{what} has {len(shape)} dimensions; at most {MAX_RANK} are supported")
+        return f"has {len(shape)} dimensions; at most {MAX_RANK} are supported"
     least = min(shape, default=1)
     if least < 0:
-        raise GraphError(f"{what} has shape {list(shape)}: a dimension is negative")
+        return f"has shape {list(shape)}: a dimension is negative"
     if least == 0 and not empty:
-        raise GraphError(f"{what} has shape {list(shape)}: it holds nothing")
+        return f"has shape {list(shape)}: it holds nothing"
     if elements(shape) > MAX_ELEMENTS:
-        raise GraphError(f"{what} has shape {list(shape)}: {elements(shape)} elements, 2^31 - 1 is the limit")
+        return f"has shape {list(shape)}: {elements(shape)} elements, 2^31 - 1 is the limit"
+    return None
 
 
 def used_tensors(graph: Graph) -> frozenset[int]:
@@ -76,7 +78,7 @@ class _Inference:
         self.batched: set[int] = set()  # tensors whose dimension 0 is samples, sample by sample
         self.blocked: set[int] = set()  # of these, blocks by samples instead, after space_to_batch_nd
         for i, t in enumerate(self.tensors):
-            if t.data is not None and t.data.dtype.kind in "iub" and t.data.size <= MAX_VALUES:
+            if t.data is not None and t.data.size <= MAX_VALUES and t.data.dtype.kind in "iub":
                 self.known[i] = t.data
         if batch is not None:
             self._set_batch(batch)
@@ -107,9 +109,12 @@ class _Inference:
     def run(self) -> Graph:
         used = used_tensors(self.graph)
         for i, t in enumerate(self.tensors):
-            check_shape(t.shape, f"tensor {i} ({t.name!r})", empty=t.is_constant or i not in used)
+            fault = shape_fault(t.shape, empty=t.data is not None or i not in used)
+            if fault is not None:
+                raise GraphError(f"tensor {i} ({t.name!r}) {fault}")
         for index, op in enumerate(self.graph.ops):
-            if any(t in self.batched for t in op.inputs):
+            depends = not self.batched.isdisjoint(op.inputs)
+            if depends:
                 op = self._rebatched(index, op)
             self.ops.append(op)
             call = self._call(index, op)
@@ -119,10 +124,11 @@ class _Inference:
             shapes = list(rule(call))
             if len(shapes) != len(op.outputs):
                 call.fail(f"it has {len(op.outputs)} outputs, {len(shapes)} are expected")
-            depends = any(t in self.batched for t in op.inputs)
             for target, shape in zip(op.outputs, shapes, strict=True):
                 tensor = self.tensors[target]
-                check_shape(shape, f"op {index} ({op.kind}): output tensor {target} ({tensor.name!r})")
+                fault = shape_fault(shape)
+                if fault is not None:
+                    call.fail(f"output tensor {target} ({tensor.name!r}) {fault}")
                 if depends and op.kind not in ("shape", "rank"):
                     self._check_batched(call, tensor, shape)
                     self.batched.add(target)
@@ -145,9 +151,9 @@ class _Inference:
         return Call(
             op,
             index,
-            tuple(self.tensors[i].shape if i >= 0 else None for i in op.inputs),
-            tuple(self.known.get(i) for i in op.inputs),
-            tuple(self.graph.tensors[i].shape for i in op.outputs),
+            tuple([self.tensors[i].shape if i >= 0 else None for i in op.inputs]),
+            tuple(map(self.known.get, op.inputs)),
+            tuple([self.graph.tensors[i].shape for i in op.outputs]),
         )
 
     def _check_batched(self, call: Call, old: Tensor, shape: Shape) -> None:
@@ -257,7 +263,7 @@ _ANY_ORDER = frozenset(k for k, v in KINDS.items() if v.rule in (Rule.WEIGHTS, R
 
 
 def _reshaped(tensor: Tensor, shape: Shape) -> Tensor:
-    if tuple(tensor.shape) == tuple(shape):
+    if tensor.shape == shape or tuple(tensor.shape) == tuple(shape):
         return tensor
     signature = tensor.shape_signature if len(tensor.shape_signature) == len(shape) else ()
     # A free dimension stays free; a fixed one that changed has become the new number.

@@ -11,12 +11,23 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 AttrValue = int | float | bool | str | bytes | tuple[int, ...] | tuple[float, ...]
+
+
+# Channels of a layer, nearly always; what nobody needs to keep for longer than its graph.
+_FEW = 4096
+
+
+@lru_cache(maxsize=64)
+def _zeros(count: int) -> tuple[int, ...]:
+    """The zero points of symmetric channels, which layers of one width share."""
+    return (0,) * count
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +45,62 @@ class Quantization:
     minimum: tuple[float, ...] = ()
     maximum: tuple[float, ...] = ()
     _scales: np.ndarray | None = field(default=None, init=False, repr=False, compare=False)
+    _symmetric: bool | None = field(default=None, init=False, repr=False, compare=False)
+
+    @classmethod
+    def of_channels(
+        cls, scales: np.ndarray, axis: int, minimum: tuple[float, ...] = (), maximum: tuple[float, ...] = ()
+    ) -> Quantization:
+        """Many scales along ``axis``, every zero point 0. ``scales`` is a read-only array of float32, as files have it.
+
+        A network has tens of thousands of scales: they stay an array, and ``scale`` becomes a tuple where it is read.
+        """
+        made, put = cls.__new__(cls), object.__setattr__
+        put(made, "zero_point", _zeros(len(scales)) if len(scales) <= _FEW else (0,) * len(scales))
+        put(made, "axis", axis)
+        put(made, "minimum", minimum)
+        put(made, "maximum", maximum)
+        put(made, "_scales", scales)
+        put(made, "_symmetric", True)
+        return made
+
+    def __getattr__(self, name: str) -> Any:
+        """Asked for what is not there, which is ``scale`` where it has been an array so far."""
+        if name != "scale":
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+        value = tuple(self.scales.tolist())
+        object.__setattr__(self, "scale", value)
+        return value
 
     @property
     def scales(self) -> np.ndarray:
-        """``scale`` as a read-only float64 array, made once: every room that computes with thousands of them asks."""
+        """``scale`` as a read-only array, made once: every room that computes with thousands of them asks.
+
+        float64, or float32 where they come from a file: who computes with them says in which precision. Raises
+        ``TypeError`` where one is no number, ``OverflowError`` where one is an integer beyond float64.
+        """
         if self._scales is None:
+            if not all(issubclass(kind, float | int) for kind in set(map(type, self.scale))):
+                raise TypeError(f"scales are numbers, not {self.scale!r}")
             # struct packs a tuple of floats four times as fast as NumPy reads it.
-            packed = struct.pack(f"={len(self.scale)}d", *self.scale)
+            try:
+                packed = struct.pack(f"={len(self.scale)}d", *self.scale)
+            except struct.error:
+                raise OverflowError("a scale is an integer beyond float64") from None
             object.__setattr__(self, "_scales", np.frombuffer(packed, np.float64))
         return self._scales  # type: ignore[return-value]
+
+    @property
+    def count(self) -> int:
+        """How many scales there are: one, or one per channel; 0 where the tensor is not quantized after all."""
+        return len(self.scale) if self._scales is None else len(self._scales)
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether every zero point is 0."""
+        if self._symmetric is None:
+            object.__setattr__(self, "_symmetric", not any(self.zero_point))
+        return self._symmetric  # type: ignore[return-value]
 
     @property
     def per_channel(self) -> bool:

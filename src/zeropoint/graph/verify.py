@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 
 from zeropoint.errors import GraphError
-from zeropoint.graph.constraints import check_op, check_quantization
+from zeropoint.graph.constraints import check_ops, check_quantizations
 from zeropoint.graph.detection import is_detection
 from zeropoint.graph.kinds import KINDS
-from zeropoint.graph.shapes import SHAPE_RULES, check_shape, infer_shapes, used_tensors
+from zeropoint.graph.shapes import SHAPE_RULES, infer_shapes
 from zeropoint.graph.types import Graph, Op, Tensor
 
 DTYPES = (
@@ -37,9 +37,10 @@ def verify(graph: Graph, *, integer_only: bool = True) -> None:
     Raises:
         GraphError: the first rule that is broken, with the operation or tensor, and what to do.
     """
-    used = used_tensors(graph)
     for i, t in enumerate(graph.tensors):
-        _check_tensor(i, t, i in used)
+        fault = _fault(t)
+        if fault is not None:
+            raise GraphError(f"tensor {i} ({t.name!r}) {fault}")
     _check_ends(graph)
     _check_order(graph)
     for i, op in enumerate(graph.ops):
@@ -47,15 +48,13 @@ def verify(graph: Graph, *, integer_only: bool = True) -> None:
             raise GraphError(f"{_where(i, op)} has no shape rule; remove it from the network")
     inferred = infer_shapes(graph)
     for i, (t, made) in enumerate(zip(graph.tensors, inferred.tensors, strict=True)):
-        if tuple(t.shape) != made.shape:
+        if t is not made and tuple(t.shape) != made.shape:
             raise GraphError(
                 f"tensor {i} ({t.name!r}) says shape {list(t.shape)}, but the operations make it {list(made.shape)}; "
                 "call infer_shapes, or correct the shape"
             )
-    for i, t in enumerate(graph.tensors):
-        check_quantization(i, t)
-    for i, op in enumerate(graph.ops):
-        check_op(graph, i, op)
+    check_quantizations(graph.tensors)
+    check_ops(graph)
     if integer_only:
         _check_integers(graph)
 
@@ -64,30 +63,31 @@ def _where(index: int, op: Op) -> str:
     return f"op {index} ({op.kind})"
 
 
-def _check_tensor(i: int, t: Tensor, used: bool) -> None:
-    what = f"tensor {i} ({t.name!r})"
+def _fault(t: Tensor) -> str | None:
+    """What is wrong with a tensor taken alone, or None. (``infer_shapes`` judges the shape.)"""
     if t.dtype not in DTYPES:
-        raise GraphError(f"{what} has type {t.dtype!r}; the types are {', '.join(DTYPES)}")
-    check_shape(t.shape, what, empty=t.data is not None or not used)
+        return f"has type {t.dtype!r}; the types are {', '.join(DTYPES)}"
     if t.shape_signature and (
         len(t.shape_signature) != len(t.shape)
         or any(s not in (-1, d) for s, d in zip(t.shape_signature, t.shape, strict=True))
     ):
-        raise GraphError(f"{what} has shape {list(t.shape)} but shape signature {list(t.shape_signature)}")
+        return f"has shape {list(t.shape)} but shape signature {list(t.shape_signature)}"
     if t.data is None:
-        return
+        return None
     if t.is_variable:
-        raise GraphError(f"{what} is both a constant and a variable; drop one")
+        return "is both a constant and a variable; drop one"
     if not isinstance(t.data, np.ndarray):
-        raise GraphError(f"{what} holds a {type(t.data).__name__}, not a NumPy array")
+        return f"holds a {type(t.data).__name__}, not a NumPy array"
     if t.dtype == "string":
-        return
-    if t.data.dtype != _STORED[t.dtype]:
-        raise GraphError(f"{what} is {t.dtype}, but its data is {t.data.dtype}; convert the data")
+        return None
+    stored = _STORED[t.dtype]
+    if t.data.dtype is not stored and t.data.dtype != stored:
+        return f"is {t.dtype}, but its data is {t.data.dtype}; convert the data"
     if t.data.shape != tuple(t.shape):
-        raise GraphError(f"{what} has shape {list(t.shape)}, but its data has {list(t.data.shape)}; reshape the data")
-    if t.data.dtype.kind == "f" and not np.isfinite(t.data).all():
-        raise GraphError(f"{what} holds a number that is not finite; find where it was made")
+        return f"has shape {list(t.shape)}, but its data has {list(t.data.shape)}; reshape the data"
+    if stored.kind == "f" and not np.isfinite(t.data).all():
+        return "holds a number that is not finite; find where it was made"
+    return None
 
 
 def _check_ends(graph: Graph) -> None:

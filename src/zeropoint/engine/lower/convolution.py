@@ -24,23 +24,21 @@ MAX_TABLE_CHANNELS = 16
 
 def real_multipliers(to: Lowering, x: int, w: int, y: int, channels: int, *, single_product: bool) -> np.ndarray:
     """``S_x S_w / S_y`` of every output channel, float64 ``[channels]``."""
-    x_scale, w_scale, y_scale = to.scale(x), to.scales(w), np.float64(to.scale(y))
+    x_scale, w_scale, y_scale = to.scale(x), to.scales(w), float(to.scale(y))
     if w_scale.size not in (1, channels):
         raise GraphError(f"weights {to.tensor(w).name!r} have {w_scale.size} scales for {channels} output channels")
     if single_product and w_scale.size == 1:
         with np.errstate(over="ignore", under="ignore"):  # a product beyond float32 is refused as not finite
             product = (x_scale * w_scale).astype(np.float64)
     else:
-        product = np.float64(x_scale) * w_scale.astype(np.float64)
+        product = np.multiply(w_scale, float(x_scale), dtype=np.float64)
     real = product / y_scale
     return real if real.size == channels else np.broadcast_to(real, (channels,))
 
 
-def multipliers(to: Lowering, x: int, w: int, y: int, channels: int) -> dict[str, AttrValue]:
-    """``multiplier`` and ``shift`` of a convolution, int32 ``[channels]`` (S3)."""
-    real = real_multipliers(to, x, w, y, channels, single_product=to.tensor(x).dtype == "uint8")
-    multiplier, shift = quantize_multipliers(real)
-    return {"multiplier": multiplier, "shift": shift}
+def convolution_multipliers(to: Lowering, x: int, w: int, y: int, channels: int) -> np.ndarray:
+    """``real_multipliers`` of an 8-bit convolution."""
+    return real_multipliers(to, x, w, y, channels, single_product=to.tensor(x).dtype == "uint8")
 
 
 def _weights(to: Lowering, w: int, *, symmetric: bool) -> int:
@@ -90,9 +88,9 @@ def conv_2d(op: Op, to: Lowering) -> None:
         "weight_zero_point": weight_zero_point,
         "input_zero_point": to.zero_point(x),
         "output_zero_point": to.zero_point(y),
-        **multipliers(to, x, w, y, out_c),
         **to.clamp(op, y),
     }
+    to.rescale(attrs, convolution_multipliers(to, x, w, y, out_c))
     to.step("conv_2d", [to.use(x), to.use(w), bias], [to.define(y)], attrs)
 
 
@@ -114,17 +112,19 @@ def depthwise_conv_2d(op: Op, to: Lowering) -> None:
         "weight_zero_point": weight_zero_point,
         "input_zero_point": to.zero_point(x),
         "output_zero_point": to.zero_point(y),
-        **multipliers(to, x, w, y, out_c),
         **to.clamp(op, y),
     }
     plain = kernel_h == kernel_w == attrs["stride_h"] == attrs["stride_w"] == 1 and out_c == in_c
+    factors = convolution_multipliers(to, x, w, y, out_c)
     if plain and out_c <= MAX_TABLE_CHANNELS:
-        to.step("table", [to.use(x)], [to.define(y)], table_attrs(_channel_tables(op, to, attrs), to.shape(y)))
+        tables = _channel_tables(op, to, attrs, factors)
+        to.step("table", [to.use(x)], [to.define(y)], table_attrs(tables, to.shape(y)))
         return
+    to.rescale(attrs, factors)
     to.step("depthwise_conv_2d", [to.use(x), to.use(w), bias], [to.define(y)], attrs)
 
 
-def _channel_tables(op: Op, to: Lowering, attrs: dict[str, AttrValue]) -> np.ndarray:
+def _channel_tables(op: Op, to: Lowering, attrs: dict[str, AttrValue], factors: np.ndarray) -> np.ndarray:
     """int8 ``[channels, 256]``: the 1x1 depthwise convolution of every input code, by the arithmetic it stands for."""
     weights = to_int8(to.required_constant(op.inputs[1], "the weights")).reshape(1, -1).astype(np.int64)
     codes = np.arange(-128, 128, dtype=np.int64).reshape(-1, 1)
@@ -133,8 +133,7 @@ def _channel_tables(op: Op, to: Lowering, attrs: dict[str, AttrValue]) -> np.nda
         acc = acc + to.required_constant(op.inputs[2], "the bias").reshape(1, -1).astype(np.int64)
     rows = requantize(
         acc.astype(np.int32),  # the kernels add in int32 too
-        attrs["multiplier"],
-        attrs["shift"],
+        *quantize_multipliers(factors),
         int(attrs["output_zero_point"]),
         int(attrs["clamp_min"]),
         int(attrs["clamp_max"]),
@@ -212,9 +211,9 @@ def transpose_conv(op: Op, to: Lowering) -> None:
         "weight_zero_point": weight_zero_point,
         "input_zero_point": to.zero_point(x),
         "output_zero_point": to.zero_point(y),
-        **multipliers(to, x, w, y, out_c),
         **to.clamp(op, y),
     }
+    to.rescale(attrs, convolution_multipliers(to, x, w, y, out_c))
     to.step("conv_2d", [source, kernel, bias], [to.define(y)], attrs)
 
 

@@ -65,7 +65,7 @@ def _filled(op: Op, graph: Graph, known: Mapping[int, np.ndarray]) -> dict[int, 
 
 def _quantized(graph: Graph, tensor: int) -> bool:
     q = graph.tensors[tensor].quantization
-    return q is not None and bool(q.scale)
+    return q is not None and q.count > 0
 
 
 def _strided_slice(op: Op, v: list[np.ndarray]) -> np.ndarray:

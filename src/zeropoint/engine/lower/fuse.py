@@ -6,7 +6,7 @@ operation. The operation clamps anyway (S6), so the extra step costs nothing onc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,8 +17,7 @@ CLAMPING = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Fusion:
+class Fusion(NamedTuple):
     """The clamp ``[low, high]`` (int8 codes) that the writer of a tensor takes over from the operations ``absorbed``.
 
     ``result`` is the graph tensor that the last absorbed operation would have written.

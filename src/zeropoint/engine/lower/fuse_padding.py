@@ -72,7 +72,7 @@ def _merged(pad: Step, reader: Step | None) -> Step | None:
     if reader.op == "max_pool_2d" and not _touches_everywhere(attrs):
         return None
     sources = tuple(sorted({*pad.sources, *reader.sources}))
-    return replace(reader, inputs=(pad.inputs[0], *reader.inputs[1:]), attrs=attrs, sources=sources)
+    return reader._replace(inputs=(pad.inputs[0], *reader.inputs[1:]), attrs=attrs, sources=sources)
 
 
 def _touches_everywhere(pool: Mapping[str, AttrValue]) -> bool:

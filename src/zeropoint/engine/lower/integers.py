@@ -130,7 +130,7 @@ def plain_rule(op: Op, graph: Graph) -> Callable[[Op, Lowering], None] | None:
     if op.kind not in _OPERATIONS or len(op.inputs) < 2:
         return None
     operands = [graph.tensors[t] for t in op.inputs[:2]]
-    plain = all(t.dtype in _PLAIN_TYPES and (t.quantization is None or not t.quantization.scale) for t in operands)
+    plain = all(t.dtype in _PLAIN_TYPES and (t.quantization is None or not t.quantization.count) for t in operands)
     return arithmetic if plain else None
 
 

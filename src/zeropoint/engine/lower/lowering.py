@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from zeropoint.arithmetic import activation_range
+from zeropoint.arithmetic import activation_range, quantize_multipliers
 from zeropoint.engine.lower.fuse import Fusion, find_fusions
 from zeropoint.engine.program import AttrValue, Program, ProgramTensor, Step
-from zeropoint.errors import GraphError, UnsupportedError
+from zeropoint.errors import GraphError, QuantizationError, UnsupportedError
 from zeropoint.graph import Graph, Op, Tensor
 
 MAX_RANK = 8
@@ -74,6 +74,7 @@ class Lowering:
         self.inputs: list[int] = []
         self.states: dict[int, int] = {}  # variable of the graph -> the program's input that holds its last value
         self.number = 0
+        self._factors: list[tuple[int, dict[str, AttrValue], np.ndarray]] = []
         self._merged: tuple[int, ...] = ()  # operations whose clamp the step being built takes over
         self._fusions: dict[int, Fusion] = find_fusions(graph, keep) if fuse else {}
         self.fused = frozenset(number for f in self._fusions.values() for number in f.absorbed)
@@ -118,29 +119,27 @@ class Lowering:
     def scales(self, i: int) -> np.ndarray:
         """Scales of a tensor as float32 (one, or one per channel): what the file holds, no more."""
         q = self.tensor(i).quantization
-        if q is None or not q.scale:
+        if q is None or not q.count:
             raise GraphError(f"tensor {self.tensor(i).name!r} ({self.tensor(i).dtype}) has no scale: quantize it")
-        return q.scales.astype(np.float32)
+        return q.scales.astype(np.float32, copy=False)
 
     def scale(self, i: int) -> np.float32:
         """The only scale of a per-tensor quantized tensor, float32."""
         q = self.tensor(i).quantization
-        if q is None or not q.scale:
+        if q is None or not q.count:
             raise GraphError(f"tensor {self.tensor(i).name!r} ({self.tensor(i).dtype}) has no scale: quantize it")
-        if len(q.scale) != 1:
-            raise UnsupportedError(
-                f"tensor {self.tensor(i).name!r} has {len(q.scale)} scales; one per tensor is needed"
-            )
+        if q.count != 1:
+            raise UnsupportedError(f"tensor {self.tensor(i).name!r} has {q.count} scales; one per tensor is needed")
         return np.float32(q.scale[0])
 
     def zero_point(self, i: int) -> int:
         """The zero point of a tensor in the engine's int8 codes (uint8's moves down by 128)."""
-        return self.own_zero_point(i) - (_SHIFTED if self.tensor(i).dtype == "uint8" else 0)
+        return self.own_zero_point(i) - (_SHIFTED if self.graph.tensors[i].dtype == "uint8" else 0)
 
     def own_zero_point(self, i: int) -> int:
         """The zero point of a tensor in its own codes."""
-        q = self.tensor(i).quantization
-        if q is None or not q.zero_point:
+        q = self.graph.tensors[i].quantization
+        if q is None or q.symmetric:
             return 0
         if q.zero_point.count(q.zero_point[0]) != len(q.zero_point):
             raise UnsupportedError(f"tensor {self.tensor(i).name!r} has different zero points per channel")
@@ -177,7 +176,9 @@ class Lowering:
         value = self.constant(i)
         if value is None:
             raise GraphError(f"tensor {tensor.name!r} is read before any operation writes it")
-        data = np.require(to_int8(value).reshape(tensor.shape), requirements="C")
+        data = to_int8(value)
+        if data.shape != tensor.shape or not data.flags.c_contiguous:
+            data = np.require(data.reshape(tensor.shape), requirements="C")
         name = _NAMES.get(data.dtype) or str(data.dtype)
         self.index[i] = self.add(ProgramTensor(tensor.name, tensor.shape, name, data=data))
         return self.index[i]
@@ -248,8 +249,35 @@ class Lowering:
         """Append one native operation; operands by program index."""
         self.steps.append(Step(op, tuple(inputs), tuple(outputs), attrs, (self.number, *self._merged)))
 
+    def rescale(self, attrs: dict[str, AttrValue], factors: np.ndarray) -> None:
+        """Let ``attrs``, of the step being built, have the ``multiplier`` and ``shift`` of real ``factors``, int32, one
+        per channel (S3).
+
+        They come last of all, for all operations at once: a network has a few dozen short arrays of them, and NumPy's
+        time goes by the call.
+        """
+        self._factors.append((self.number, attrs, factors))
+
+    def _quantize_factors(self) -> None:
+        if not self._factors:
+            return
+        try:
+            multiplier, shift = quantize_multipliers(np.concatenate([factors for _, _, factors in self._factors]))
+        except QuantizationError:
+            for number, _, factors in self._factors:  # whose it is
+                try:
+                    quantize_multipliers(factors)
+                except QuantizationError as error:
+                    raise QuantizationError(f"{where(self.graph, number)}: {error}") from error
+            raise
+        end = 0
+        for _, attrs, factors in self._factors:
+            start, end = end, end + factors.size
+            attrs["multiplier"], attrs["shift"] = multiplier[start:end], shift[start:end]
+
     def finish(self, outputs: Sequence[int]) -> Program:
         """The program so far, with graph tensors ``outputs`` as its results."""
+        self._quantize_factors()
         results = tuple(self.use(i) for i in outputs)
         return Program(
             tuple(self.tensors),

@@ -37,6 +37,9 @@ def unary(op: Op, to: Lowering) -> None:
     """Any kind of ``arithmetic.tables`` -> table. Row ``i`` is the ``i``-th lowest code, for uint8 and int8."""
     x, y = op.inputs[0], op.outputs[0]
     to.require_eight_bit(x, y)
+    if op.kind == "quantize" and to.same_quantization(x, y):
+        to.view(x, y)  # between uint8 and int8, nearly always
+        return
     attrs: dict[str, object] = {}
     if "alpha" in op.attrs:
         attrs["alpha"] = real(op, "alpha")

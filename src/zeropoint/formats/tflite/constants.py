@@ -28,6 +28,7 @@ DTYPES: dict[str, tuple[str, int]] = {
     "COMPLEX128": ("complex128", 128),
 }
 TENSOR_TYPES = {dtype: kind for kind, (dtype, _) in DTYPES.items()}
+_NUMPY = {kind: np.dtype(dtype) for kind, (dtype, _) in DTYPES.items() if kind != "INT4"}
 
 # More than any kernel's 32-bit indices address; a shape beyond it is a mistake or an attack.
 MAX_ELEMENTS = 2**31 - 1
@@ -52,7 +53,7 @@ def from_bytes(kind: str, shape: tuple[int, ...], data: memoryview | bytes) -> n
     elif kind == "BOOL" and np.frombuffer(data, np.uint8).max(initial=0) > 1:
         raise FormatError("is BOOL but holds bytes other than 0 and 1")
     else:
-        array = np.frombuffer(data, DTYPES[kind][0])
+        array = np.frombuffer(data, _NUMPY[kind])
     if not array.flags.aligned:
         array = array.copy()  # C kernels read whole words
     array.flags.writeable = False

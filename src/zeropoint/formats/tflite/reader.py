@@ -14,13 +14,13 @@ from typing import Any
 from zeropoint.errors import FormatError, GraphError, UnsupportedError, ZeropointError
 from zeropoint.formats.tflite import constants
 from zeropoint.formats.tflite.decode import Broken, Decoder
+from zeropoint.formats.tflite.quantization import Quantizations
 from zeropoint.formats.tflite.schema import BUILTINS, FILE_IDENTIFIER, MODEL_VERSION, OPTIONS, OPTIONS_OF, TABLES
 from zeropoint.formats.tflite.versions import required_version
 from zeropoint.graph import (
     AttrValue,
     Graph,
     Op,
-    Quantization,
     Signature,
     Tensor,
     infer_missing_shapes,
@@ -33,7 +33,7 @@ _CONTROL_FLOW = {"CALL", "CALL_ONCE", "IF", "WHILE", "DELEGATE"}
 _LATER = {"DILATE", "REDUCE_WINDOW", "PLACEHOLDER_FOR_GREATER_OP_CODES"}
 
 
-def read(data: bytes, *, name: str, integer_only: bool) -> Graph:
+def read(data: bytes | memoryview, *, name: str, integer_only: bool) -> Graph:
     """The verified graph in ``data``; errors begin with ``name``. See ``zeropoint.formats.load``."""
     try:
         graph = _with_true_versions(infer_missing_shapes(infer_types(_Reader(data).graph())))
@@ -63,12 +63,13 @@ def _quote(text: str) -> str:
 
 
 class _Reader:
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes | memoryview) -> None:
         if len(data) < 8:
             raise FormatError(f"{len(data)} bytes are too short for a TFLite file; it is truncated or something else")
-        if data[4:8] != FILE_IDENTIFIER:
+        found = bytes(data[4:8])
+        if found != FILE_IDENTIFIER:
             raise FormatError(
-                f"not a TFLite file: bytes 4 to 8 are {data[4:8]!r}, not {FILE_IDENTIFIER!r}; give a .tflite model"
+                f"not a TFLite file: bytes 4 to 8 are {found!r}, not {FILE_IDENTIFIER!r}; give a .tflite model"
             )
         self._data = data
         self._model = Decoder(data).decode("Model")
@@ -90,7 +91,8 @@ class _Reader:
             )
         graph = subgraphs[0]
         kinds = [self._operator_code(i, code) for i, code in enumerate(model["operator_codes"])]
-        tensors = tuple(self._tensor(i, t) for i, t in enumerate(graph["tensors"]))
+        quantizations = Quantizations(graph["tensors"])
+        tensors = tuple(self._tensor(i, t, quantizations) for i, t in enumerate(graph["tensors"]))
         return Graph(
             tensors=tensors,
             ops=tuple(self._op(i, op, kinds, tensors) for i, op in enumerate(graph["operators"])),
@@ -120,7 +122,7 @@ class _Reader:
             raise FormatError(f"{what} claims bytes {offset} to {offset + size} of a file of {len(self._data)} bytes")
         return memoryview(self._data)[offset : offset + size]
 
-    def _tensor(self, index: int, table: dict[str, Any]) -> Tensor:
+    def _tensor(self, index: int, table: dict[str, Any], quantizations: Quantizations) -> Tensor:
         name, kind, shape = table["name"], table["type"], table["shape"]
         try:
             if table["sparsity"] is not None:
@@ -133,7 +135,8 @@ class _Reader:
                 raise FormatError(f"has {len(shape)} dimensions; more than {constants.MAX_RANK} are implausible")
             elements = math.prod(shape)
             # NumPy multiplies the other dimensions even where one is 0, so they are judged without it.
-            if min(shape, default=0) < 0 or math.prod(d or 1 for d in shape) > constants.MAX_ELEMENTS:
+            claimed = elements or math.prod(d or 1 for d in shape)
+            if min(shape, default=0) < 0 or claimed > constants.MAX_ELEMENTS:
                 raise FormatError(f"has the implausible shape {list(shape)}")
             signature = table["shape_signature"]
             if signature and (len(signature) != len(shape) or min(signature) < -1):
@@ -144,7 +147,7 @@ class _Reader:
                 if table["is_variable"]:
                     raise FormatError("is a variable and a constant at once")
                 data = constants.from_bytes(kind, shape, raw)
-            quantization = _quantization(table["quantization"], shape, data is not None)
+            quantization = quantizations.of(index, shape, data is not None)
             dtype = constants.DTYPES[kind][0]
             return Tensor(name, shape, dtype, quantization, data, signature, table["is_variable"])
         except ZeropointError as error:
@@ -244,30 +247,3 @@ def _indices(found: tuple[int, ...], count: int, what: str, *, optional: bool = 
         if not lowest <= index < count:
             raise FormatError(f"the {what} name tensor {index} of {count}")
     return found
-
-
-def _quantization(table: dict[str, Any] | None, shape: tuple[int, ...], constant: bool) -> Quantization | None:
-    """The affine map of a tensor; None where the file gives no scale (a range alone is only a comment)."""
-    if table is None:
-        return None
-    if table["details_type"]:
-        raise UnsupportedError(
-            "has a quantization of its own kind (custom, block-wise or multi-axis), not an affine map"
-        )
-    scale, zero_point, axis = table["scale"], table["zero_point"], table["quantized_dimension"]
-    if not scale:
-        return None
-    if len(zero_point) not in (1, len(scale)):
-        raise FormatError(f"has {len(scale)} scales but {len(zero_point)} zero points")
-    if min(scale) < 0 or not math.isfinite(sum(scale)):  # float32 each: only a NaN or an infinity spoils the sum
-        raise FormatError("has a scale that is negative or not finite")
-    if len(zero_point) != len(scale):
-        zero_point = zero_point * len(scale)
-    if len(shape) == 1:
-        axis = 0  # some converters copy the filter's axis to the bias; a vector has no other
-    fits = 0 <= axis < len(shape) and shape[axis] == len(scale)
-    if len(scale) > 1 and not fits:
-        raise FormatError(f"has {len(scale)} scales along dimension {axis} of shape {list(shape)}")
-    # One scale is per tensor, whatever quantized_dimension says; only a filter with one channel keeps its axis.
-    per_channel = len(scale) > 1 or (constant and fits and axis > 0)
-    return Quantization(scale, zero_point, axis if per_channel else None, table["min"], table["max"])

@@ -3,9 +3,10 @@
 ``decode`` and ``encode`` walk this description; there is no generated code. A table is one entry of
 ``_TABLES``: its fields in slot order, each ``name type`` or ``name type=default``. Types are
 
-    bool i8 u8 i32 u32 u64 i64 f32   scalars            [i32] [i64] [f32] [bool]   vectors of scalars
-    str bytes                        text, raw bytes     Name [Name]                tables, vectors of tables
-    Enum                             a name from _ENUMS  union                      one of ``OPTIONS``, chosen by
+    bool i8 u8 i32 u32 u64 i64 f32   scalars            [i32] [bool] [f32]         vectors of scalars
+    str bytes                        text, raw bytes     f32s i64s                  long ones, read as views
+    Enum                             a name from _ENUMS  Name [Name]                tables, vectors of tables
+                                                         union                      one of ``OPTIONS``, chosen by
                                                                                     the field ``<name>_type``
 and ``_`` is a slot nobody here reads (deprecated, or of no meaning for a network that is only run).
 A table with no fields is read as "present" and no further. No table contains itself, so the depth of
@@ -14,9 +15,8 @@ a read is bounded by this page whatever a file claims.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from struct import calcsize
-from typing import Any
+from typing import Any, NamedTuple
 
 MODEL_VERSION = 3
 FILE_IDENTIFIER = b"TFL3"
@@ -42,7 +42,7 @@ OperatorCode: deprecated_builtin_code i8, custom_code str, version i32=1, builti
 SubGraph: tensors [Tensor], inputs [i32], outputs [i32], operators [Operator], name str
 Tensor: shape [i32], type TensorType, buffer u32, name str, quantization QuantizationParameters, is_variable bool, \
 sparsity Opaque, shape_signature [i32], has_rank bool, variant_tensors [Opaque], external_buffer u32
-QuantizationParameters: min [f32], max [f32], scale [f32], zero_point [i64], details_type u8, _, quantized_dimension i32
+QuantizationParameters: min f32s, max f32s, scale f32s, zero_point i64s, details_type u8, _, quantized_dimension i32
 Operator: opcode_index u32, inputs [i32], outputs [i32], builtin_options_type u8, builtin_options union, \
 custom_options bytes, custom_options_format CustomFormat, mutating_variable_inputs [bool], intermediates [i32], \
 large_custom_options_offset u64, large_custom_options_size u64
@@ -172,11 +172,10 @@ WIDTHS = {kind: calcsize(f"<{letter}") for kind, letter in FORMATS.items()}
 _PYTHON: dict[str, type[int | float]] = dict.fromkeys(FORMATS, int) | {"bool": bool, "f32": float}
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One slot of a table. ``form``: scalar, enum, vector, str, bytes, nested, tables or union; ``of`` is the number
-    kind, the enum or the table; ``width`` the bytes it takes in the table, which ``code`` reads (``struct``'s letter;
-    an unsigned offset for all that lies elsewhere)."""
+class Field(NamedTuple):
+    """One slot of a table. ``form``: scalar, enum, vector, numbers, str, bytes, nested, tables or union; ``of`` is the
+    number kind, the enum or the table; ``width`` the bytes it takes in the table, which ``code`` reads (``struct``'s
+    letter; an unsigned offset for all that lies elsewhere)."""
 
     name: str
     slot: int
@@ -193,13 +192,13 @@ class Field:
         return self.form not in ("scalar", "enum")
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """One table of the schema: its fields by slot, and what each field reads as where a file leaves it out."""
+class Table(NamedTuple):
+    """One table of the schema: its fields, the same by slot (None: nobody here reads it), and what each field reads as
+    where a file leaves it out."""
 
     name: str
     fields: tuple[Field, ...]
-    by_slot: dict[int, Field]
+    slots: tuple[Field | None, ...]
     defaults: dict[str, Any]
 
 
@@ -213,6 +212,8 @@ def _field(name: str, slot: int, kind: str) -> Field:
     if kind.startswith("["):
         inner = kind[1:-1]
         return Field(name, slot, "vector" if inner in FORMATS else "tables", inner, 4, (), "I", ())
+    if kind.removesuffix("s") in FORMATS:
+        return Field(name, slot, "numbers", kind[:-1], 4, (), "I", ())
     if kind in ("str", "bytes", "union"):
         return Field(name, slot, kind, "", 4, "" if kind == "str" else None, "I", ())
     return Field(name, slot, "nested", kind, 4, None, "I", ())
@@ -223,8 +224,9 @@ def _tables() -> dict[str, Table]:
     tables: dict[str, Table] = {}
     for name in [*described, *OPTIONS[1:]]:
         entries = [entry.split() for entry in described.get(name, "").split(",")]
-        fields = tuple(_field(e[0], slot, e[1]) for slot, e in enumerate(entries) if len(e) == 2)
-        tables[name] = Table(name, fields, {f.slot: f for f in fields}, {f.name: f.default for f in fields})
+        slots = tuple([_field(e[0], slot, e[1]) if len(e) == 2 else None for slot, e in enumerate(entries)])
+        fields = tuple([f for f in slots if f is not None])
+        tables[name] = Table(name, fields, slots, {f.name: f.default for f in fields})
     return tables
 
 
