@@ -29,12 +29,14 @@ native-test: $(VENV)/.dev
 	$(BIN)/cmake --build build/native
 	$(BIN)/ctest --test-dir build/native --output-on-failure
 
-# The native tests with the AVX-512 kernels compiled to loops: they run on any CPU with AVX2, too slowly for anything but tests.
+# The native tests and whole networks with the AVX-512 kernels compiled to loops: they run on any CPU with AVX2, too slowly
+# for anything but tests.
 native-test-emulated: $(VENV)/.dev
 	$(BIN)/cmake -S . -B build/emulated -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DZP_PYTHON=OFF -DZP_TESTS=ON \
 	  -DZP_EMULATE_AVX512=ON -DCMAKE_BUILD_TYPE=Release
 	$(BIN)/cmake --build build/emulated
 	$(BIN)/ctest --test-dir build/emulated --output-on-failure
+	$(BIN)/python -m pytest tests/native/test_emulated_networks.py
 
 # The native library for 64-bit Arm, cross-built; its tests in emulation, on a CPU with the dot product and on one without.
 native-test-arm: $(VENV)/.dev

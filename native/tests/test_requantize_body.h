@@ -90,7 +90,9 @@ void test_fast(Random &random) {
                 const std::int32_t shift = round % 2 ? random.between(1, 30) : s;
                 c.multiplier[i] = ordinary_multiplier(random);
                 c.shift[i] = -shift;
-                const std::int64_t limit = (1 << 30) - 1, half_steps = 2 * static_cast<std::int64_t>(random.between(0, 300)) + 1;
+                // As many halves as have an x within the limit: 2 n + 1 <= 2^(30 - s) + 1, so nothing overflows.
+                const std::int64_t limit = (1 << 30) - 1, most = shift > 29 ? 0 : 1 << (29 - shift);
+                const std::int64_t half_steps = 2 * static_cast<std::int64_t>(random.between(0, most < 300 ? most : 300)) + 1;
                 const std::int64_t tie = shift <= 29 ? (half_steps << (30 + shift)) / c.multiplier[i] : limit;
                 std::int64_t x = (round % 3 == 0 ? random.between(-limit, limit) : (random.next() & 1 ? -1 : 1) * tie + random.between(-2, 2));
                 x = x > limit ? limit : x < -limit ? -limit : x;

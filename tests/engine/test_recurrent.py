@@ -14,6 +14,7 @@ import litert
 import zeropoint as zp
 from builders_net import inputs_for
 from builders_recurrent import lstm, svdf
+from every_op import every
 from zeropoint.formats import dumps
 from zeropoint.graph import Graph
 
@@ -147,6 +148,47 @@ def test_a_state_of_another_size_or_network_is_refused() -> None:
     with pytest.raises(zp.InputError, match="a state of 0 arrays for a network that keeps 2"):
         session.run(x, state={})
     assert zp.Session(svdf(rng)).new_state() != {}
+
+
+def _wrong_states(good: dict[int, np.ndarray]) -> list[tuple[Any, str]]:
+    """States of an LSTM that are not its own, each with what the refusal has to say."""
+    output, cell = good
+    return [
+        (
+            {**good, output: good[output].astype(np.int16)},
+            r"'output_state' is int16 \[1, 7\]; this run keeps int8",
+        ),
+        ({**good, cell: good[cell].astype(np.int8)}, r"'cell_state' is int8 \[1, 7\]; this run keeps int16 \[1, 7\]"),
+        ({**good, cell: good[cell].astype(">i2")}, r"'cell_state' is >i2 \[1, 7\]; this run keeps int16"),
+        ({**good, cell: good[cell][:, :6]}, r"'cell_state' is int16 \[1, 6\]; this run keeps int16 \[1, 7\]"),
+        ({**good, output: good[output][0]}, r"'output_state' is int8 \[7\]; this run keeps int8 \[1, 7\]"),
+        ({output: good[cell], cell: good[output]}, "'output_state' is int16"),
+        ({**good, cell: good[cell].tolist()}, "'cell_state' is a list; this run keeps int16"),
+        ({**good, output: None}, "'output_state' is a NoneType"),
+        ({output: good[output]}, "a state of 1 arrays for a network that keeps 2: nothing for 'cell_state'"),
+        ({"output_state": good[output], "cell_state": good[cell]}, "nothing for 'output_state', 'cell_state'"),
+        ({**good, 0: good[output]}, "a state of 3 arrays for a network that keeps 2: another network's"),
+        (list(good.values()), "the state is a list: take it from new_state"),
+        (good[output], "the state is a ndarray"),
+    ]
+
+
+def test_a_wrong_state_is_refused_by_its_tensors_name_and_nothing_is_changed() -> None:
+    rng = np.random.default_rng(9)
+    graph = lstm(rng)
+    session = zp.Session(graph)
+    x = inputs_for(graph, rng)
+    good = session.new_state()
+    session.run(x, state=good)
+    before = {t: value.copy() for t, value in good.items()}
+    assert {graph.tensors[t].name for t in good} == {"output_state", "cell_state"}
+    for state, words in _wrong_states(good):
+        for run in (session.run, session.intermediates):
+            with pytest.raises(zp.InputError, match=words):
+                run(x, state=state)
+    assert all(np.array_equal(good[t], before[t]) for t in good)
+    with pytest.raises(zp.InputError, match="a state of 2 arrays for a network that keeps 0"):
+        zp.Session(every("chain", "int8")).run(inputs_for(every("chain", "int8"), rng), state=good)
 
 
 def test_threads_share_a_session_with_a_state_each() -> None:

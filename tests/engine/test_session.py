@@ -198,6 +198,33 @@ def test_tuning_while_others_run() -> None:
         assert all((r.result() == wanted).all() for r in runs)
 
 
+def test_many_sessions_at_once_and_plans_that_are_dropped_in_use() -> None:
+    """Each thread makes, runs and ends sessions of its own, beside one for all whose plans push one another out."""
+    graphs = [every(name, "uint8") for name in ("chain", "conv_2d", "softmax", "add")]
+    models = [dumps(graph) for graph in graphs]
+    feeds = [builders.inputs_for(graph, np.random.default_rng(3)) for graph in graphs]
+    wanted = [zp.Session(m, isa="portable").run(x) for m, x in zip(models, feeds, strict=True)]
+    shared = zp.Session(models[0], threads=2)
+    rng = np.random.default_rng(4)
+    batches = [builders.inputs_for(shared.graph, rng, batch=1 + n)[0] for n in range(2 * CACHED_PLANS)]
+    joined = [zp.Session(models[0], isa="portable").run(x) for x in batches]
+    compared = []
+
+    def work(thread: int) -> None:
+        for turn in range(8):
+            i = (thread + turn) % len(models)
+            own = zp.Session(models[i], threads=1 + turn % 3)
+            assert np.array_equal(own.run(feeds[i]), wanted[i])
+            n = (3 * thread + turn) % len(batches)
+            assert np.array_equal(shared.run(batches[n]), joined[n])
+            compared.append((i, n))
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(work, range(6)))
+    assert len(compared) == 48
+    assert len({n for _, n in compared}) == len(batches) > CACHED_PLANS
+
+
 def test_intermediates_are_in_the_graphs_own_types_and_hold_inputs_and_outputs() -> None:
     graph = every("chain", "uint8")
     session = zp.Session(graph)

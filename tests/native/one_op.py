@@ -53,6 +53,13 @@ def codes(rng: np.random.Generator, shape: Sequence[int], dtype: str) -> np.ndar
     return rng.integers(info.min, info.max + 1, tuple(shape)).astype(dtype)
 
 
+def covering(real: np.ndarray, dtype: str) -> Q:
+    """The quantization whose codes just reach over these numbers and 0, so that a result is spread over them."""
+    low, high = min(float(real.min()), 0.0), max(float(real.max()), 1e-6)
+    scale = (high - low) / 255
+    return Q(scale, np.iinfo(dtype).min + round(-low / scale))
+
+
 def clamp(fused: str, q: Q, dtype: str) -> dict[str, int]:
     """clamp_min and clamp_max of a fused activation, in the engine's int8."""
     low, high = activation_range(fused, (q.scale, q.zero_point), dtype)
@@ -269,8 +276,11 @@ def binary(
     return up(ours, dtype), evaluate(graph, a, b)[0]
 
 
-def same(pair: Pair, *, distinct: int = 2) -> None:
-    """Both sides equal in every integer, and a comparison that means something: ``distinct`` codes at the least."""
+def same(pair: Pair, *, distinct: int = 2) -> bool:
+    """Both sides equal in every integer, and a comparison that means something: ``distinct`` codes at the least.
+
+    Whether there were two or more: where single cases may saturate, a sweep counts those that did not.
+    """
     ours, theirs = pair
     assert ours.size > 0
     assert ours.dtype == theirs.dtype
@@ -279,4 +289,6 @@ def same(pair: Pair, *, distinct: int = 2) -> None:
         f"{wrong.size} of {ours.size} differ, first at {wrong[0]}: "
         f"{ours.ravel()[wrong[0]]} for {theirs.ravel()[wrong[0]]}"
     )
-    assert len(np.unique(theirs)) >= distinct
+    found = len(np.unique(theirs))
+    assert found >= distinct
+    return found > 1

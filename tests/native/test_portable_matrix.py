@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from one_op import Pair, Q, codes, conv, fully_connected, same
+from one_op import Pair, Q, codes, conv, covering, fully_connected, same
 from portable import Portable
 
 # zero points at both ends and in between, counted from the smallest code of the type
@@ -24,6 +24,15 @@ def ranges(rng: np.random.Generator, dtype: str, depth: int, channels: int, case
         size = (abs(zx - 127.5) + 74) * 74
     spread = size * np.sqrt(depth) * qx.scale * qw[0].scale
     return qx, qw, Q(spread / 60, zy + low)
+
+
+def within(fused: str, qx: Q, qy: Q) -> tuple[Q, Q]:
+    """Input and output scaled together so that the bounds of the activation are a hundred steps apart."""
+    size = {"RELU6": 6.0, "RELU_N1_TO_1": 2.0}.get(fused)
+    if size is None:
+        return qx, qy
+    factor = size / 100 / qy.scale
+    return Q(qx.scale * factor, qx.zero_point), Q(qy.scale * factor, qy.zero_point)
 
 
 def centring_bias(rng: np.random.Generator, qx: Q, qw: list[Q], dtype: str, depth: int, channels: int) -> np.ndarray:
@@ -54,6 +63,7 @@ def run_conv(portable: Portable, rng: np.random.Generator, dtype: str, shape: tu
     x = codes(rng, (batch, h, w, in_c), dtype)
     weights = codes(rng, (out_c, *kernel, in_c // groups), dtype)
     qx, qw, qy = ranges(rng, dtype, kernel[0] * kernel[1] * in_c // groups, out_c, case)
+    qx, qy = within(fused, qx, qy)
     bias = centring_bias(rng, qx, qw, dtype, kernel[0] * kernel[1] * in_c // groups, out_c)
     options = {"stride": stride, "dilation": dilation, "padding": padding, "fused": fused}
     return conv(portable, "conv_2d", x, weights, bias, qx, qw, qy, **options)
@@ -64,9 +74,12 @@ def run_conv(portable: Portable, rng: np.random.Generator, dtype: str, shape: tu
 def test_convolution(portable: Portable, dtype: str, shape: tuple) -> None:
     rng = np.random.default_rng(CONVS.index(shape))
     pixels = shape[0] * shape[1] * shape[2] * shape[4]
-    for case in range(8):
-        fused = ["NONE", "RELU", "RELU6", "RELU_N1_TO_1"][case % 4]
-        same(run_conv(portable, rng, dtype, shape, case, fused), distinct=1 if fused != "NONE" or pixels < 9 else 5)
+    varied = 0
+    for case in range(16):
+        fused = ["NONE", "RELU", "RELU6", "RELU_N1_TO_1"][case // 4]
+        distinct = 1 if case or pixels < 9 else 5
+        varied += same(run_conv(portable, rng, dtype, shape, case, fused), distinct=distinct)
+    assert varied >= 6 or pixels == 1
 
 
 DEPTHWISE = [
@@ -88,15 +101,18 @@ DEPTHWISE = [
 def test_depthwise_convolution(portable: Portable, dtype: str, shape: tuple) -> None:
     batch, h, w, in_c, times, kernel, stride, dilation, padding = shape
     rng = np.random.default_rng(100 + DEPTHWISE.index(shape))
+    varied = 0
     for case in range(8):
         x = codes(rng, (batch, h, w, in_c), dtype)
         weights = codes(rng, (1, *kernel, in_c * times), dtype)
+        fused = ["NONE", "RELU6"][case // 4]
         qx, qw, qy = ranges(rng, dtype, kernel[0] * kernel[1], in_c * times, case)
+        qx, qy = within(fused, qx, qy)
         bias = centring_bias(rng, qx, qw, dtype, kernel[0] * kernel[1], in_c * times)
-        fused = ["NONE", "RELU6"][case % 2]
         options = {"stride": stride, "dilation": dilation, "padding": padding, "fused": fused}
         pair = conv(portable, "depthwise_conv_2d", x, weights, bias, qx, qw, qy, **options)
-        same(pair, distinct=1 if fused != "NONE" or h == 1 else 5)
+        varied += same(pair, distinct=1 if case not in (0, 2) or h == 1 else 5)
+    assert varied >= 6 or h == 1
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8"])
@@ -105,15 +121,20 @@ def test_depthwise_convolution(portable: Portable, dtype: str, shape: tuple) -> 
 )
 def test_fully_connected(portable: Portable, dtype: str, rows: int, depth: int, features: int) -> None:
     rng = np.random.default_rng(rows * depth + features)
+    varied = 0
     for case in range(12):
         x, w = codes(rng, (rows, depth), dtype), codes(rng, (features, depth), dtype)
         qx, qw, qy = ranges(rng, dtype, depth, features, case)
         if dtype == "int8" and case % 2:
             qw = qw[:1]
         bias = centring_bias(rng, qx, qw, dtype, depth, features) if case % 3 else None
+        if bias is None:
+            products = (x.astype(int) - qx.zero_point) @ (w.astype(int) - qw[0].zero_point).T
+            qy = covering(products * qx.scale * np.array([q.scale for q in qw]), dtype)
         fused = ["NONE", "RELU"][case // 2 % 2]
         pair = fully_connected(portable, x, w, bias, qx, qw, qy, fused=fused)
-        same(pair, distinct=1 if fused != "NONE" or features < 10 or bias is None else 5)
+        varied += same(pair, distinct=1 if fused != "NONE" or features < 10 else 5)
+    assert varied >= 8 or features == 1
 
 
 def boundaries(real: float, rng: np.random.Generator, count: int) -> np.ndarray:

@@ -154,13 +154,24 @@ class Compiled:
         return known
 
     def _check_state(self, state: State) -> None:
-        if set(state) != set(self.program.states):
-            raise InputError(f"a state of {len(state)} arrays for a network that keeps {len(self.program.states)}")
+        names = {t: self.graph.tensors[t].name for t in self.program.states}
+        if not isinstance(state, dict):
+            raise InputError(f"the state is a {type(state).__name__}: take it from new_state, a dict of arrays")
+        if state.keys() != names.keys():
+            missing = [repr(name) for t, name in names.items() if t not in state]
+            wrong = f"nothing for {', '.join(missing)}" if missing else "another network's"
+            raise InputError(
+                f"a state of {len(state)} arrays for a network that keeps {len(names)}: {wrong}; "
+                "take it from new_state, whose keys are the tensors' numbers"
+            )
         for t, (shape, dtype) in zip(self.program.states, self._states, strict=True):
-            if state[t].shape != shape or state[t].dtype != dtype:
+            value = state[t]
+            if not isinstance(value, np.ndarray) or value.shape != shape or value.dtype != dtype:
+                is_array = isinstance(value, np.ndarray)
+                given = f"{value.dtype} {list(value.shape)}" if is_array else f"a {type(value).__name__}"
                 raise InputError(
-                    f"the state of {self.graph.tensors[t].name!r} is {state[t].dtype} {list(state[t].shape)}; this run "
-                    f"keeps {dtype} {list(shape)}: take it from new_state for as many samples"
+                    f"the state of {names[t]!r} is {given}; this run keeps {dtype} {list(shape)}: take it from "
+                    "new_state for as many samples"
                 )
 
     def _constant(self, tensor: int) -> np.ndarray:

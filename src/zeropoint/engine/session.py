@@ -129,11 +129,13 @@ class Session:
             a dict out, by output name. Arrays belong to the caller.
 
         Raises:
-            InputError: a missing or unknown input, or a wrong type, rank or shape; names it and what is expected.
+            InputError: a missing or unknown input or state, or a wrong type, rank or shape; names it and what is
+                expected.
         """
-        fitting = None if state else self._own.run_fitting(x if type(x) is list or type(x) is tuple else (x,))
-        if fitting is not None:
-            return fitting[0] if len(fitting) == 1 else tuple(fitting)
+        if state is None:
+            fitting = self._own.run_fitting(x if type(x) is list or type(x) is tuple else (x,))
+            if fitting is not None:
+                return fitting[0] if len(fitting) == 1 else tuple(fitting)
         arranged = arrange(self._graph, x)
         results = self._compiled(arranged.batch, keep=False).run(arranged.values, state)
         if arranged.names is not None:
