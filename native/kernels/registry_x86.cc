@@ -3,6 +3,7 @@
 #include "concatenation/concatenation.h"
 #include "conv_2d_winograd/winograd.h"
 #include "depthwise_conv_2d/quads.h"
+#include "fully_connected_rows/rows.h"
 #include "matmul/matmul.h"
 #include "mul/mul.h"
 #include "pad/pad.h"
@@ -27,6 +28,19 @@ void add_x86_records(std::vector<KernelRecord> &r) {
     ZP_MATMUL(conv_2d, avx2)
     ZP_MATMUL(conv_2d, avxvnni)
     ZP_MATMUL(conv_2d, avx512vnni)
+    // Few rows: before the matrix products, and four-bit weights before bytes.
+#define ZP_ROWS(isa, form)                                                                                                          \
+    r.push_back({"fully_connected", "s8", Isa::isa, "fully_connected_s8_" #isa "_" #form, zp_fully_connected_s8_##isa##_##form,    \
+                 zp_fully_connected_##form##_accepts_##isa, zp_fully_connected_##form##_packed_bytes_##isa,                         \
+                 zp_fully_connected_##form##_pack_##isa, zp_fully_connected_rows_scratch_bytes_##isa,                               \
+                 zp_fully_connected_rows_units_##isa});
+    ZP_ROWS(avx2, rows_4bit)
+    ZP_ROWS(avx2, rows)
+    ZP_ROWS(avxvnni, rows_4bit)
+    ZP_ROWS(avxvnni, rows)
+    ZP_ROWS(avx512vnni, rows_4bit)
+    ZP_ROWS(avx512vnni, rows)
+#undef ZP_ROWS
     ZP_MATMUL(fully_connected, avx2)
     ZP_MATMUL(fully_connected, avxvnni)
     ZP_MATMUL(fully_connected, avx512vnni)
