@@ -9,25 +9,6 @@
 
 namespace {
 
-long panels_by_product[3], panels_with_row_sums;
-
-// How AVX2 multiplies each panel of bytes, by what the packed block says.
-void count_products(const zp_fully_connected_params &p, const std::vector<const void *> &in) {
-    for (const KernelRecord &record : zp::kernel_records()) {
-        if (std::string(record.name) != "fully_connected_s8_avx2_rows" || !record.accepts(&p)) continue;
-        Aligned packed(record.packed_bytes(&p));
-        record.pack(&p, in.data(), packed.data);
-        const zp::RowsShape shape(p, 8, false);
-        for (std::int64_t i = 0; i < shape.panels(); ++i) {
-            const std::int64_t table = shape.panel_offset(i) + shape.weight_bytes(shape.width(i) <= shape.lanes);
-            zp::RowsFlags flags;
-            std::memcpy(&flags, static_cast<const char *>(packed.data) + table + 6 * 4 * shape.panel(), sizeof flags);
-            ++panels_by_product[static_cast<int>(flags.product)];
-            panels_with_row_sums += flags.row_factor != 0 ? 1 : 0;
-        }
-    }
-}
-
 // All codes there are; all at the ends; without -128; none below -40; four bits, random, at the ends, and all alike.
 std::vector<std::int8_t> weights_of_kind(Random &random, std::int64_t n, int kind) {
     std::vector<std::int8_t> out(static_cast<std::size_t>(n));
@@ -80,7 +61,6 @@ void run_shape(std::uint64_t seed, std::int32_t rows, std::int32_t k, std::int32
     const std::vector<const void *> in = {x.data(), w.data(), random.between(0, 2) ? bias.data() : nullptr};
     compare("fully_connected", &p, in, std::int64_t{rows} * channels, std::int64_t{rows} * channels, seed,
             (four_bit ? "4-bit rows k channels " : "rows k channels ") + list(rows, k, channels));
-    if (!four_bit) count_products(p, in);
 }
 
 // A seed says its shape.
@@ -130,6 +110,10 @@ int main(int argc, char **argv) {
     std::uint64_t seed = 1u << 20;
     for (const auto &[rows, k, channels] : shapes)
         for (int i = 0; i < 12; ++i) run_shape(seed++, rows, k, channels, i % 2 == 0);
+    // Beyond the caches, where AVX2 takes more rows.
+    const std::int32_t large[][3] = {{3, 4099, 2100}, {4, 4098, 2060}, {3, 1048577, 9}, {4, 1200003, 8}, {3, 1200001, 7}, {4, 1048579, 10}};
+    for (const auto &[rows, k, channels] : large)
+        for (int i = 0; i < 2; ++i) run_shape(seed++, rows, k, channels, false);
 
     std::printf("%ld cases, %ld bytes equal, %ld cases with more than one output value\n", compared_cases, compared_bytes, changing_cases);
     CHECK(changing_cases > 20000);
@@ -137,11 +121,7 @@ int main(int argc, char **argv) {
         const std::string name = record.name;
         if (name.find("_rows") == std::string::npos || !is_supported(record)) continue;
         std::printf("%ld by %s\n", cases_of_record[name], record.name);
-        CHECK(cases_of_record[name] >= (name.find("4bit") == std::string::npos ? 11000 : 11000));
+        CHECK(cases_of_record[name] >= 11000);
     }
-    std::printf("AVX2's panels: %ld |x| by sign(x) s, %ld by halves, %ld with sums of rows\n", panels_by_product[1], panels_by_product[2],
-                panels_with_row_sums);
-    if ((zp::detect_cpu_features() & zp::isa_features(zp::Isa::avx2)) != zp::isa_features(zp::Isa::avx2)) return 0;
-    CHECK(panels_by_product[1] > 1000 && panels_by_product[2] > 1000 && panels_with_row_sums > 1000);
     return 0;
 }

@@ -2,7 +2,7 @@
 // file, which passes its products as `Isa`:
 //
 //   Isa::lanes                       of a vector
-//   Isa::magnitudes                  whether its byte products want |x|
+//   Isa::by_magnitude                whether bytes are multiplied as |x| (w XOR m)
 //   Isa::bytes(rows, narrow, tile)   one panel of bytes
 //   Isa::halves(rows, narrow, tile)  one panel of four-bit weights
 //
@@ -19,10 +19,9 @@
 namespace zp {
 namespace {
 
-// A product of all rows by one panel. Of Tile: a (x of row 0), pitch, groups, weights, table, corrections and where codes go.
+// A product of all rows by one panel. Of Tile: a (x of row 0, or m), pitch, groups, weights, table, corrections and where codes go.
 struct RowsTile : Tile {
-    const uint8_t *magnitudes;  // |x|, as x
-    ByteProduct product;
+    const uint8_t *magnitudes;  // |x|, row by row as x
 };
 
 // How far ahead of the multiplication weights are asked for. Memory answers after some 100 ns, in which a core that gets 20 GB/s
@@ -35,18 +34,41 @@ ZP_INLINE inline void ask_for(const uint8_t *weights) {
     repeat<(BYTES + 63) / 64>([&](auto i) ZP_INLINE { _mm_prefetch(reinterpret_cast<const char *>(weights + kAhead + 64 * i), _MM_HINT_T0); });
 }
 
-inline void keep_rows(const RowsShape &s, const int8_t *x, bool magnitudes, uint8_t *rows, uint8_t *sizes, uint32_t *sums) {
-    for (int64_t r = 0; r < s.rows; ++r, x += s.k, rows += s.pitch(), sizes += s.pitch()) {
-        __builtin_memcpy(rows, x, static_cast<size_t>(s.k));
-        __builtin_memset(rows + s.k, 0, static_cast<size_t>(s.pitch() - s.k));
-        int32_t sum = 0;
-        for (int64_t i = 0; i < s.k; ++i) sum += x[i];
-        sums[r] = static_cast<uint32_t>(sum);
-        if (!magnitudes) continue;
-        for (int64_t i = 0; i < s.pitch(); ++i) {
-            const auto v = static_cast<int8_t>(rows[i]);
-            sizes[i] = static_cast<uint8_t>(v < 0 ? -v : v);
+// Of a row: the sum of x, and that of |x| over negative x.
+struct RowSums {
+    int64_t all, negative;
+};
+
+inline RowSums sums_of_row(const int8_t *x, int64_t n) {
+    int64_t all = 0, sizes = 0;
+    for (int64_t done = 0; done < n;) {  // in pieces whose sums fit int16
+        const int64_t end = n - done > 128 ? done + 128 : n;
+        int16_t sum = 0, size = 0;
+        for (int64_t i = done; i < end; ++i) {
+            const int16_t v = x[i];
+            sum = static_cast<int16_t>(sum + v);
+            size = static_cast<int16_t>(size + (v < 0 ? -v : v));
         }
+        all += sum;
+        sizes += size;
+        done = end;
+    }
+    return {all, (sizes - all) / 2};
+}
+
+// A row into scratch: x, or m and |x|.
+inline void keep_row(const RowsShape &s, const int8_t *x, bool by_magnitude, uint8_t *row, uint8_t *sizes) {
+    const auto rest = static_cast<size_t>(s.pitch() - s.k);
+    __builtin_memset(row + s.k, 0, rest);
+    if (!by_magnitude) {
+        __builtin_memcpy(row, x, static_cast<size_t>(s.k));
+        return;
+    }
+    __builtin_memset(sizes + s.k, 0, rest);
+    for (int64_t i = 0; i < s.k; ++i) {
+        const auto m = static_cast<uint8_t>(x[i] < 0 ? 0xff : 0);
+        row[i] = m;
+        sizes[i] = static_cast<uint8_t>((static_cast<uint8_t>(x[i]) ^ m) - m);
     }
 }
 
@@ -54,8 +76,13 @@ template <class Isa>
 void multiply_rows(const zp_fully_connected_params &p, bool four_bit, const zp_buffers *buffers, int64_t begin, int64_t end) {
     const RowsShape s(p, Isa::lanes, four_bit);
     uint8_t *rows = static_cast<uint8_t *>(buffers->scratch), *sizes = rows + s.rows * s.pitch();
-    uint32_t sums[kMostRows];
-    keep_rows(s, static_cast<const int8_t *>(buffers->in[0]), Isa::magnitudes && !four_bit, rows, sizes, sums);
+    const bool by_magnitude = Isa::by_magnitude && !four_bit;
+    RowSums sums[kMostRows];
+    for (int64_t r = 0; r < s.rows; ++r) {
+        const int8_t *x = static_cast<const int8_t *>(buffers->in[0]) + r * s.k;
+        sums[r] = sums_of_row(x, s.k);
+        keep_row(s, x, by_magnitude, rows + r * s.pitch(), sizes + r * s.pitch());
+    }
 
     RowsTile t;
     t.a = rows;
@@ -67,7 +94,8 @@ void multiply_rows(const zp_fully_connected_params &p, bool four_bit, const zp_b
     t.clamp_min = p.clamp_min;
     t.clamp_max = p.clamp_max;
     t.out_pitch = s.channels;
-    int32_t corrections[kMostRows];
+    int32_t corrections[kMostRows];  // are subtracted
+    t.corrections = corrections;
     for (int64_t i = begin; i < end; ++i) {
         t.width = s.width(i);
         const bool narrow = t.width <= s.lanes;
@@ -77,9 +105,10 @@ void multiply_rows(const zp_fully_connected_params &p, bool four_bit, const zp_b
         RowsFlags flags;
         __builtin_memcpy(&flags, t.table + 6 * 4 * s.panel(), sizeof flags);
         t.fast = flags.fast != 0;
-        t.product = flags.product;
-        for (int64_t r = 0; r < s.rows; ++r) corrections[r] = static_cast<int32_t>(0u - flags.row_factor * sums[r]);
-        t.corrections = flags.row_factor != 0 ? corrections : nullptr;
+        for (int64_t r = 0; r < s.rows; ++r) {
+            const uint32_t unfolded = flags.row_factor * static_cast<uint32_t>(sums[r].all);
+            corrections[r] = static_cast<int32_t>(0u - unfolded - (by_magnitude ? static_cast<uint32_t>(sums[r].negative) : 0u));
+        }
         if (four_bit) {
             Isa::halves(s.rows, narrow, t);
         } else {

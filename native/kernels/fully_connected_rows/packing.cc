@@ -8,38 +8,25 @@
 namespace zp {
 namespace {
 
-constexpr int32_t kFourBitOrigin = -8, kUnsignedOrigin = -128;
+constexpr int32_t kFourBitOrigin = -8;
 
-struct Extent {
-    int64_t sum;
-    int32_t low, high;
-};
-
-Extent extent_of(const int8_t *w, int64_t n) {
-    Extent e = {0, 127, -128};
+int64_t sum_of(const int8_t *w, int64_t n) {
+    int64_t all = 0;
     for (int64_t done = 0; done < n;) {  // in pieces whose sums fit int16, where compilers add eight at a time
         const int64_t end = n - done > 128 ? done + 128 : n;
-        int16_t sum = 0, low = 127, high = -128;
-        for (int64_t i = done; i < end; ++i) {
-            const int16_t v = w[i];
-            sum = static_cast<int16_t>(sum + v);
-            low = v < low ? v : low;
-            high = v > high ? v : high;
-        }
-        e.sum += sum;
-        e.low = low < e.low ? low : e.low;
-        e.high = high > e.high ? high : e.high;
+        int16_t sum = 0;
+        for (int64_t i = done; i < end; ++i) sum = static_cast<int16_t>(sum + w[i]);
+        all += sum;
         done = end;
     }
-    return e;
+    return all;
 }
 
-// The first and the last of a panel's channels, its number of lanes that are stored, and its c (rows.h).
+// Its channels and the lanes that are stored.
 struct Panel {
     const int8_t *weights;
     int64_t width, lanes;
     bool narrow;
-    int32_t origin;
 };
 
 // s = w - c, byte by byte, of the four weights in a word.
@@ -69,9 +56,9 @@ void transpose(const int8_t *w, int64_t k, __m128i *out) {
 void put(uint8_t *to, __m128i v) { _mm_storeu_si128(reinterpret_cast<__m128i *>(to), v); }
 
 // One byte a weight. Four neighbouring channels lie in neighbouring lanes.
-void spread_bytes(const RowsShape &s, const Panel &p, uint8_t *to) {
+void spread_bytes(const RowsShape &s, const Panel &p, int32_t c0, uint8_t *to) {
     const int64_t step = p.lanes * 4;
-    const __m128i origin = _mm_set1_epi8(static_cast<char>(p.origin));
+    const __m128i origin = _mm_set1_epi8(static_cast<char>(c0));
     for (int64_t c = 0; c < p.width; c += 4) {
         const int8_t *w = p.weights + c * s.k;
         uint8_t *lane = to + panel_lane(c, p.narrow, s.lanes) * 4;
@@ -86,7 +73,7 @@ void spread_bytes(const RowsShape &s, const Panel &p, uint8_t *to) {
         }
         for (; k < s.k; k += 4)
             for (int64_t i = 0; i < together; ++i) {
-                const uint32_t four = stored(four_weights(w + i * s.k + k, s.k - k), p.origin);
+                const uint32_t four = stored(four_weights(w + i * s.k + k, s.k - k), c0);
                 memcpy(lane + k / 4 * step + 4 * i, &four, 4);
             }
     }
@@ -140,32 +127,12 @@ void spread_halves(const RowsShape &s, const Panel &p, uint8_t *to) {
     }
 }
 
-// c of a panel in AVX2's bytes: its weight zero point where that keeps |s| <= 127 and saves the sums of rows, else any that does;
-// without one, the products are taken by halves.
-int32_t signed_origin(const Extent &panel, int32_t zero_point, ByteProduct *product) {
-    *product = ByteProduct::magnitude_by_signed;
-    if (panel.low - zero_point >= -127 && panel.high - zero_point <= 127) return zero_point;
-    if (panel.high - panel.low <= 254) return panel.low + 127;
-    *product = ByteProduct::halves;
-    return kUnsignedOrigin;
-}
-
-void pack_panel(const RowsShape &s, const zp_fully_connected_params &p, bool signed_bytes, const void *const *inputs, int64_t first,
-                Panel &panel, uint8_t *to) {
-    Extent all = {0, 127, -128};
-    int64_t sums[32];
-    for (int64_t c = 0; c < panel.width; ++c) {
-        const Extent e = extent_of(panel.weights + c * s.k, s.k);
-        sums[c] = e.sum;
-        all.low = e.low < all.low ? e.low : all.low;
-        all.high = e.high > all.high ? e.high : all.high;
-    }
-    RowsFlags flags = {0, 0, ByteProduct::unsigned_by_signed};
-    panel.origin = s.four_bit ? kFourBitOrigin : (signed_bytes ? signed_origin(all, p.weight_zero_point, &flags.product) : kUnsignedOrigin);
+void pack_panel(const RowsShape &s, const zp_fully_connected_params &p, int32_t origin, const void *const *inputs, int64_t first,
+                const Panel &panel, uint8_t *to) {
     if (s.four_bit) {
         spread_halves(s, panel, to);
     } else {
-        spread_bytes(s, panel, to);
+        spread_bytes(s, panel, origin, to);
     }
 
     // The table of operands that carry their zero points themselves has the bias alone; what is unfolded here is added to it.
@@ -176,44 +143,45 @@ void pack_panel(const RowsShape &s, const zp_fully_connected_params &p, bool sig
         uint8_t *at = table + 4 * panel_lane(c, panel.narrow, s.lanes);
         uint32_t bias;
         memcpy(&bias, at, 4);
-        bias -= static_cast<uint32_t>(p.input_zero_point) * static_cast<uint32_t>(sums[c] - s.k * p.weight_zero_point);
+        const int64_t weights = sum_of(panel.weights + c * s.k, s.k) - s.k * p.weight_zero_point;
+        bias -= static_cast<uint32_t>(p.input_zero_point) * static_cast<uint32_t>(weights);
         memcpy(at, &bias, 4);
     }
     Flags of_table;
     memcpy(&of_table, flags_at, sizeof of_table);
-    flags.fast = of_table.fast;
-    flags.row_factor = static_cast<uint32_t>(panel.origin - p.weight_zero_point);
+    const RowsFlags flags = {of_table.fast, static_cast<uint32_t>(origin - p.weight_zero_point)};
     memset(flags_at, 0, 64);
     memcpy(flags_at, &flags, sizeof flags);
 }
 
-void pack(const RowsShape &s, const zp_fully_connected_params &p, bool signed_bytes, const void *const *inputs, void *packed) {
+void pack(const RowsShape &s, const zp_fully_connected_params &p, int32_t origin, const void *const *inputs, void *packed) {
     memset(packed, 0, static_cast<size_t>(s.packed_bytes()));
     for (int64_t i = 0; i < s.panels(); ++i) {
         const int64_t first = i * s.panel();
-        Panel panel = {static_cast<const int8_t *>(inputs[1]) + first * s.k, s.width(i), 0, s.width(i) <= s.lanes, 0};
-        panel.lanes = panel.narrow ? s.lanes : s.panel();
-        pack_panel(s, p, signed_bytes, inputs, first, panel, static_cast<uint8_t *>(packed) + s.panel_offset(i));
+        Panel panel = {static_cast<const int8_t *>(inputs[1]) + first * s.k, s.width(i), s.panel(), s.width(i) <= s.lanes};
+        if (panel.narrow) panel.lanes = s.lanes;
+        pack_panel(s, p, origin, inputs, first, panel, static_cast<uint8_t *>(packed) + s.panel_offset(i));
     }
 }
 
 const zp_fully_connected_params &given(const void *params) { return *static_cast<const zp_fully_connected_params *>(params); }
 
-bool accepts(const RowsShape &s, int64_t most_rows) {
+bool accepts(const RowsShape &s, int64_t most_cached_rows) {
+    const int64_t most_rows = s.k * s.channels <= kCachedBytes ? most_cached_rows : kMostRows;
     return s.rows <= most_rows && s.k <= (s.four_bit ? kMostFourBitFeatures : int64_t{1} << 24) && s.panels() <= INT32_MAX;
 }
 
 }  // namespace
 
-#define ZP_ROWS_FUNCTIONS(isa, lanes, signed_bytes, most_rows)                                                                     \
+#define ZP_ROWS_FUNCTIONS(isa, lanes, origin, most_cached_rows)                                                                    \
     bool zp_fully_connected_rows_accepts_##isa(const void *params) {                                                               \
-        return accepts(RowsShape(given(params), lanes, false), most_rows);                                                         \
+        return accepts(RowsShape(given(params), lanes, false), most_cached_rows);                                                  \
     }                                                                                                                              \
     size_t zp_fully_connected_rows_packed_bytes_##isa(const void *params) {                                                        \
         return static_cast<size_t>(RowsShape(given(params), lanes, false).packed_bytes());                                         \
     }                                                                                                                              \
     void zp_fully_connected_rows_pack_##isa(const void *params, const void *const *inputs, void *packed) {                         \
-        pack(RowsShape(given(params), lanes, false), given(params), signed_bytes, inputs, packed);                                 \
+        pack(RowsShape(given(params), lanes, false), given(params), origin, inputs, packed);                                       \
     }                                                                                                                              \
     size_t zp_fully_connected_rows_scratch_bytes_##isa(const void *params) {                                                       \
         return static_cast<size_t>(RowsShape(given(params), lanes, false).scratch_bytes());                                        \
@@ -226,10 +194,10 @@ bool accepts(const RowsShape &s, int64_t most_rows) {
         return static_cast<size_t>(RowsShape(given(params), lanes, true).packed_bytes());                                          \
     }                                                                                                                              \
     void zp_fully_connected_rows_4bit_pack_##isa(const void *params, const void *const *inputs, void *packed) {                    \
-        pack(RowsShape(given(params), lanes, true), given(params), false, inputs, packed);                                         \
+        pack(RowsShape(given(params), lanes, true), given(params), kFourBitOrigin, inputs, packed);                                \
     }
-ZP_ROWS_FUNCTIONS(avx2, 8, true, kMostRows)
-ZP_ROWS_FUNCTIONS(avxvnni, 8, false, kMostRows)
-ZP_ROWS_FUNCTIONS(avx512vnni, 16, false, kMostRows)
+ZP_ROWS_FUNCTIONS(avx2, 8, 0, kMostCachedRows)
+ZP_ROWS_FUNCTIONS(avxvnni, 8, -128, kMostRows)
+ZP_ROWS_FUNCTIONS(avx512vnni, 16, -128, kMostRows)
 
 }  // namespace zp

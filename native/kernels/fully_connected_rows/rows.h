@@ -6,22 +6,23 @@
 // A weight takes one byte, or half of one where the layer's weights are known to have 4 bits; those are taken apart in
 // registers. int16 weights, which `matmul/` uses on AVX2 where byte products could saturate, would double the stream.
 //
-// Codes x enter signed and as they are, padded with zeros in scratch; weights as s = w - c, with a constant c of the panel. With
-// zero points unfolded (S4):
+// Codes x enter signed, padded with zeros in scratch; weights as s = w - c, with a constant c. With zero points unfolded (S4):
 //   sum (x - Zx)(w - Zw) = sum x s + (c - Zw) sum x - Zx sum (w - Zw)
 // The last term is known when the weights are and lies in the bias; the middle one takes a sum per row, once a call. Padding needs
 // no care: its x is 0. All sums are modulo 2^32, as in the portable kernel.
 //
-// What the panels hold, by instruction set:
-//   avx512vnni, avxvnni  c = -128: s is an unsigned byte, and vpdpbusd multiplies s by x.
-//   avx2   signed   |s| <= 127: vpmaddubsw multiplies |x| by sign(x) s. Two products are at most 2 x 128 x 127 = 32512 and fit
-//                   int16 for every x. A panel has such a c unless its weights span all 256 codes.
-//          halves   c = -128: vpmaddubsw multiplies s by x with every other x zero, so that nothing is added in int16:
-//                   255 x 128 = 32640.
-//   4 bits, all sets     c = -8: s is in 0 ... 15, unsigned. vpmaddubsw: 16 products, 16 x 15 x 128 = 30720, fit int16, so one
-//                        widening serves eight of its results. vpdpbusd: s of the high half of a byte is multiplied where it
-//                        stands, 16 times too large, and the sum is shifted back in the end, which saves a shift a vector
-//                        (kMostFourBitFeatures keeps that sum within int32).
+// What is multiplied, by instruction set:
+//   bytes, avx512vnni and avxvnni   c = -128: s is an unsigned byte; vpdpbusd multiplies s by x.
+//   bytes, avx2   c = 0. vpmaddubsw adds two products in int16, so with x + 128, which goes up to 255, it is exact for small weights
+//           only (matmul/byte_products.h). It is exact for all as |x| times (w XOR m), where m = -1 for negative x, else 0:
+//             x >= 0: |x| <= 127, -128 <= w <= 127; x < 0: |x| <= 128, w XOR m = -1 - w, in -128 ... 127;
+//           so two products lie in -32768 ... 32512. And |x| (w XOR m) = x w - |x| for negative x, which makes
+//             sum x w = sum |x| (w XOR m) + sum of |x| over negative x,
+//           where the last term, like the sum of x, is one of the row.
+//   4 bits, all   c = -8: s is in 0 ... 15, unsigned. vpmaddubsw: 16 products, 16 x 15 x 128 = 30720, fit int16, so one
+//           widening serves eight of its results. vpdpbusd: s of the high half of a byte is multiplied where it stands, 16 times
+//           too large, and the sum is shifted back in the end, which saves a shift a vector (kMostFourBitFeatures keeps
+//           that sum within int32).
 //
 // Layout of a panel of `lanes` or 2 x lanes channels (in the order of matmul.h's panel_lane), by groups of four k:
 //   bytes    [group][vectors][lanes][4]
@@ -39,15 +40,14 @@ namespace zp {
 namespace {
 
 constexpr int64_t kMostRows = 4;
+// On AVX2, three rows and more of bytes are bound by multiplication while the weights lie in a cache, and small weights are then
+// multiplied faster as matmul/ does it.
+constexpr int64_t kMostCachedRows = 2, kCachedBytes = int64_t{8} << 20;
 constexpr int64_t kMostFourBitFeatures = 65536;  // 16 x 15 x 128 of them < 2^31
-
-// How a panel's bytes are multiplied: see above. Four-bit panels have one way.
-enum class ByteProduct : int32_t { unsigned_by_signed, magnitude_by_signed, halves };
 
 struct RowsFlags {
     int32_t fast;         // the table is a FastTable
-    uint32_t row_factor;  // c - Zw: times a row's sum
-    ByteProduct product;
+    uint32_t row_factor;  // c - Zw: times a row's sum of x
 };
 static_assert(sizeof(RowsFlags) <= 64, "room for the flags");
 
@@ -72,7 +72,7 @@ struct RowsShape {
         const int64_t last = panels() - 1;
         return panel_offset(last) + weight_bytes(width(last) <= lanes) + table_bytes();
     }
-    // Scratch: rows of x, and of |x| behind them; zeros behind a row's end, where a last group or a second half is read.
+    // Scratch: rows of x (or m), and of |x| behind them; zeros behind a row's end, where a last group or a second half is read.
     int64_t pitch() const { return (k + 8 + 63) / 64 * 64; }
     int64_t scratch_bytes() const { return 2 * rows * pitch(); }
 };

@@ -19,7 +19,7 @@ namespace {
 // A sum waits some five cycles for the one before, so few rows take several groups side by side.
 template <unsigned ROWS, unsigned VECTORS>
 constexpr unsigned ways_of() {
-    return ROWS * VECTORS >= 6 ? 1 : (ROWS * VECTORS >= 3 ? 2 : 4);
+    return ROWS * VECTORS >= 8 ? 1 : (ROWS * VECTORS >= 4 ? 2 : 4);
 }
 
 // All accumulators of a tile; the last index is that of the side by side ones.
@@ -47,11 +47,10 @@ ZP_INLINE inline void complete(const RowsTile &t, const F &total) {
         const typename Set::Vector bias = Set::bias(t.table, v);
         repeat<ROWS>([&](auto r) ZP_INLINE { sums[r][v] = Set::add(bias, total(r, v)); });
     });
-    if (t.corrections != nullptr)
-        repeat<ROWS>([&](auto r) ZP_INLINE {
-            const typename Set::Vector correction = Set::every(t.corrections[r]);
-            repeat<VECTORS>([&](auto v) ZP_INLINE { sums[r][v] = Set::minus(sums[r][v], correction); });
-        });
+    repeat<ROWS>([&](auto r) ZP_INLINE {
+        const typename Set::Vector correction = Set::every(t.corrections[r]);
+        repeat<VECTORS>([&](auto v) ZP_INLINE { sums[r][v] = Set::minus(sums[r][v], correction); });
+    });
     Set::template finish<ROWS, VECTORS>(sums, t);
 }
 
@@ -118,7 +117,7 @@ void multiply_four_bit(const RowsTile &t) {
 template <class Set>
 struct VnniRows {
     static constexpr int64_t lanes = Set::lanes;
-    static constexpr bool magnitudes = false;
+    static constexpr bool by_magnitude = false;
 
     template <unsigned ROWS, unsigned VECTORS>
     static void bytes_of(const RowsTile &t) {

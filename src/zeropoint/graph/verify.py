@@ -86,6 +86,8 @@ def _check_tensor(i: int, t: Tensor, used: bool) -> None:
         raise GraphError(f"{what} is {t.dtype}, but its data is {t.data.dtype}; convert the data")
     if t.data.shape != tuple(t.shape):
         raise GraphError(f"{what} has shape {list(t.shape)}, but its data has {list(t.data.shape)}; reshape the data")
+    if t.dtype == "int4" and t.data.size and not (t.data.min() >= -8 and t.data.max() <= 7):
+        raise GraphError(f"{what} is int4, but holds a code outside [-8, 7]; quantize it to 4 bits")
     if t.data.dtype.kind == "f" and not np.isfinite(t.data).all():
         raise GraphError(f"{what} holds a number that is not finite; find where it was made")
 
