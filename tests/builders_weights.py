@@ -117,7 +117,7 @@ def depthwise_conv_2d(
 
 
 def with_four_bits(graph: Graph, rng: Rng, dtype: str = "int4") -> Graph:
-    """``graph`` with weights of random codes in [-8, 7], of type ``dtype``; their scales grow, so that outputs spread."""
+    """``graph`` with weights of random codes in [-8, 7], of type ``dtype``; scales grow, so that outputs spread."""
     tensors = list(graph.tensors)
 
     def widened(index: int) -> Quantization:

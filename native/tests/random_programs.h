@@ -166,8 +166,8 @@ inline void depthwise_conv_2d(Case &c) {
     product_attributes(c, s, out_c);
 }
 
-inline void fully_connected(Case &c) {
-    const std::int32_t rows = c.between(1, c.chance(2) ? 4 : 60), k = c.between(1, 140), n = c.between(1, 70);
+inline void fully_connected_of(Case &c, std::int32_t rows) {
+    const std::int32_t k = c.between(1, 140), n = c.between(1, 70);
     const bool constant = !c.chance(8), four_bit = constant && c.chance(2);
     const int x = c.tensor({rows, k}), f = c.tensor({n, k}, constant);
     const std::vector<int> inputs = with_bias(c, x, f, n);
@@ -185,6 +185,8 @@ inline void fully_connected(Case &c) {
         s.attrs["multiplier_low"] = many(c.row(n, 0, (1 << 22) - 1));
     }
 }
+
+inline void fully_connected(Case &c) { fully_connected_of(c, c.between(1, c.chance(2) ? 4 : 60)); }
 
 // A shape of any rank, and for each operand a shape that broadcasts to it, with its strides.
 inline void elementwise(Case &c) {

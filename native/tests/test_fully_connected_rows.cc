@@ -76,6 +76,11 @@ void run_case(std::uint64_t seed) {
     run_shape(seed, rows, k, channels, four_bit);
 }
 constexpr std::uint64_t kCases = 2 * 5 * 40 * 70;
+#if defined(__x86_64__)
+constexpr std::uint64_t kStep = 1;
+#else
+constexpr std::uint64_t kStep = 3;  // in emulation: a third of them, of every kind
+#endif
 
 // Weights of four bits take half the bytes of the others; the tables are the same.
 void check_sizes() {
@@ -104,7 +109,7 @@ int main(int argc, char **argv) {
         return 0;
     }
     check_sizes();
-    for (std::uint64_t seed = 0; seed < kCases; ++seed) run_case(seed);
+    for (std::uint64_t seed = 0; seed < kCases; seed += kStep) run_case(seed);
     // Long ones: the stream runs on from panel to panel, and four-bit sums come as near to 2^31 as they may.
     const std::int32_t shapes[][3] = {{1, 1024, 100}, {2, 1025, 65}, {4, 2047, 33}, {3, 333, 130}, {1, 65536, 17}, {4, 65536, 9}, {1, 70000, 3}};
     std::uint64_t seed = 1u << 20;
@@ -116,12 +121,12 @@ int main(int argc, char **argv) {
         for (int i = 0; i < 2; ++i) run_shape(seed++, rows, k, channels, false);
 
     std::printf("%ld cases, %ld bytes equal, %ld cases with more than one output value\n", compared_cases, compared_bytes, changing_cases);
-    CHECK(changing_cases > 20000);
+    CHECK(changing_cases > static_cast<long>(20000 / kStep));
     for (const KernelRecord &record : zp::kernel_records()) {
         const std::string name = record.name;
         if (name.find("_rows") == std::string::npos || !is_supported(record)) continue;
         std::printf("%ld by %s\n", cases_of_record[name], record.name);
-        CHECK(cases_of_record[name] >= 11000);
+        CHECK(cases_of_record[name] >= static_cast<long>(11000 / kStep));
     }
     return 0;
 }

@@ -95,7 +95,9 @@ void square_convolution(Case &c) {
     product_attributes(c, s, out_c);
 }
 
-constexpr Generator kOwn[] = {wide_elementwise, mean, long_table, square_convolution};
+void few_rows(Case &c) { fully_connected_of(c, c.between(1, 2)); }
+
+constexpr Generator kOwn[] = {wide_elementwise, mean, long_table, square_convolution, few_rows};
 
 [[noreturn]] void fail(std::uint64_t seed, const std::string &what) {
     std::fprintf(stderr, "%s: zp_test_rungs %llu\n", what.c_str(), static_cast<unsigned long long>(seed));

