@@ -14,7 +14,7 @@ from zeropoint.engine import first_difference, isas
 from zeropoint.engine.edges import find_edges
 from zeropoint.engine.lower import lower
 from zeropoint.formats import dumps
-from zeropoint.graph import Graph, Quantization
+from zeropoint.graph import Graph
 
 Rng = np.random.Generator
 ISAS = isas()
@@ -102,12 +102,11 @@ def test_sixteen_bit_activations_equal_the_reference() -> None:
         rng = np.random.default_rng([seed, 16])
         net, k, n = Net(), int(rng.integers(1, 60)), int(rng.integers(1, 20))
         x = net.tensor((2, k), "int16", (0.0007, 0), name="x")
-        codes = rng.integers(-8, 7, (n, k), np.int8, endpoint=True)
-        quantization = Quantization((float(np.float32(0.01)),), (0,))
-        w = net.tensor((n, k), "int4", data=codes, name="weights", quantization=quantization)
-        y = net.tensor((2, n), "int16", (0.0007 * 0.01 * 5 * k**0.5, 0), name="y")
+        w = net.tensor((n, k), "int8", (0.001, 0), np.zeros((n, k), np.int8), "weights")
+        y = net.tensor((2, n), "int16", (0.0007 * 0.016 * 15 * k**0.5, 0), name="y")
         net.op("fully_connected", [x, w, -1], [y], fused_activation_function="NONE")
-        compared += compare(net.graph([x], [y]), seed, f"in {k} out {n}", [(ISAS[-1], 1)])
+        graph = with_four_bits(net.graph([x], [y]), rng)
+        compared += compare(graph, seed, f"in {k} out {n}", [(ISAS[-1], 1)])
     assert compared > 100
 
 
