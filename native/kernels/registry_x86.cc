@@ -25,22 +25,23 @@ void add_x86_records(std::vector<KernelRecord> &r) {
     // Before the direct one: among equals the first that accepts is chosen.
     r.push_back({"conv_2d", "s8", Isa::avx2, "conv_2d_s8_avx2_winograd", zp_conv_2d_s8_avx2_winograd, zp_conv_2d_winograd_accepts,
                  zp_conv_2d_winograd_packed_bytes, zp_conv_2d_winograd_pack, zp_conv_2d_winograd_scratch_bytes, zp_conv_2d_winograd_units});
+    // Few rows: before the matrix products, and four-bit weights before bytes.
+#define ZP_ROWS(op, isa, form)                                                                                                      \
+    r.push_back({#op, "s8", Isa::isa, #op "_s8_" #isa "_" #form, zp_##op##_s8_##isa##_##form, zp_##op##_##form##_accepts_##isa,     \
+                 zp_##op##_##form##_packed_bytes_##isa, zp_##op##_##form##_pack_##isa, zp_##op##_rows_scratch_bytes_##isa,          \
+                 zp_##op##_rows_units_##isa});
+#define ZP_ROWS_OF(isa)                 \
+    ZP_ROWS(conv_2d, isa, rows)         \
+    ZP_ROWS(fully_connected, isa, rows_4bit) \
+    ZP_ROWS(fully_connected, isa, rows)
+    ZP_ROWS_OF(avx2)
+    ZP_ROWS_OF(avxvnni)
+    ZP_ROWS_OF(avx512vnni)
+#undef ZP_ROWS_OF
+#undef ZP_ROWS
     ZP_MATMUL(conv_2d, avx2)
     ZP_MATMUL(conv_2d, avxvnni)
     ZP_MATMUL(conv_2d, avx512vnni)
-    // Few rows: before the matrix products, and four-bit weights before bytes.
-#define ZP_ROWS(isa, form)                                                                                                          \
-    r.push_back({"fully_connected", "s8", Isa::isa, "fully_connected_s8_" #isa "_" #form, zp_fully_connected_s8_##isa##_##form,    \
-                 zp_fully_connected_##form##_accepts_##isa, zp_fully_connected_##form##_packed_bytes_##isa,                         \
-                 zp_fully_connected_##form##_pack_##isa, zp_fully_connected_rows_scratch_bytes_##isa,                               \
-                 zp_fully_connected_rows_units_##isa});
-    ZP_ROWS(avx2, rows_4bit)
-    ZP_ROWS(avx2, rows)
-    ZP_ROWS(avxvnni, rows_4bit)
-    ZP_ROWS(avxvnni, rows)
-    ZP_ROWS(avx512vnni, rows_4bit)
-    ZP_ROWS(avx512vnni, rows)
-#undef ZP_ROWS
     ZP_MATMUL(fully_connected, avx2)
     ZP_MATMUL(fully_connected, avxvnni)
     ZP_MATMUL(fully_connected, avx512vnni)

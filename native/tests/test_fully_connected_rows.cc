@@ -63,6 +63,41 @@ void run_shape(std::uint64_t seed, std::int32_t rows, std::int32_t k, std::int32
             (four_bit ? "4-bit rows k channels " : "rows k channels ") + list(rows, k, channels));
 }
 
+// The same as a convolution of single pixels, or with a kernel as large as the image.
+void run_convolution(std::uint64_t seed, std::int32_t rows, std::int32_t k, std::int32_t channels) {
+    Random random(seed ^ 0x777);
+    zp_conv_2d_params p{};
+    p.batch = p.in_h = p.in_w = p.out_h = p.out_w = p.kernel_h = p.kernel_w = p.stride_h = p.stride_w = p.dilation_h = p.dilation_w = p.groups = 1;
+    p.in_c = k;
+    p.out_c = channels;
+    if (random.between(0, 1)) {
+        std::int32_t &along = random.between(0, 1) ? p.in_h : p.batch;
+        along = rows;
+        p.out_h = p.in_h;
+    } else {
+        p.batch = rows;
+        p.stride_h = random.between(1, 3);
+        while (p.in_c % 2 == 0 && p.in_w < 4) {
+            p.in_c /= 2;
+            p.in_w *= 2;
+        }
+        while (p.in_c % 3 == 0 && p.in_h < 9) {
+            p.in_c /= 3;
+            p.in_h *= 3;
+        }
+        p.kernel_h = p.in_h;
+        p.kernel_w = p.in_w;
+    }
+    random_zero_points(random, p);
+    const Rescaling rescaling(random, channels);
+    p.multiplier = rescaling.multiplier.data();
+    p.shift = rescaling.shift.data();
+    const auto x = codes(random, std::int64_t{rows} * k), w = weights_of_kind(random, std::int64_t{channels} * k, random.between(0, 8));
+    const auto bias = biases(random, channels);
+    compare("conv_2d", &p, {x.data(), w.data(), random.between(0, 2) ? bias.data() : nullptr}, std::int64_t{rows} * channels,
+            std::int64_t{p.batch} * p.out_h, seed, "conv_2d rows k channels " + list(rows, k, channels));
+}
+
 // A seed says its shape.
 void run_case(std::uint64_t seed) {
     const auto take = [at = seed](std::uint64_t n) mutable {
@@ -74,6 +109,7 @@ void run_case(std::uint64_t seed) {
     const bool four_bit = digits(2) == 1;
     const std::int32_t rows = digits(5) + 1, channels = digits(40) + 1, k = digits(70) + 1;
     run_shape(seed, rows, k, channels, four_bit);
+    if (!four_bit) run_convolution(seed, rows, k, channels);
 }
 constexpr std::uint64_t kCases = 2 * 5 * 40 * 70;
 #if defined(__x86_64__)
@@ -126,7 +162,7 @@ int main(int argc, char **argv) {
         const std::string name = record.name;
         if (name.find("_rows") == std::string::npos || !is_supported(record)) continue;
         std::printf("%ld by %s\n", cases_of_record[name], record.name);
-        CHECK(cases_of_record[name] >= static_cast<long>(11000 / kStep));
+        CHECK(cases_of_record[name] >= static_cast<long>((name.find("conv_2d") == 0 ? 5000 : 11000) / kStep));
     }
     return 0;
 }

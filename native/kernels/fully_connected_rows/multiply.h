@@ -127,6 +127,11 @@ void multiply_rows(const zp_fully_connected_params &p, bool four_bit, const zp_b
     void zp_fully_connected_s8_##isa##_rows(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end) {            \
         multiply_rows<Set>(*static_cast<const zp_fully_connected_params *>(params), false, buffers, begin, end);                    \
     }                                                                                                                               \
+    void zp_conv_2d_s8_##isa##_rows(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end) {                    \
+        zp_fully_connected_params p;                                                                                                \
+        as_fully_connected(*static_cast<const zp_conv_2d_params *>(params), &p);                                                    \
+        multiply_rows<Set>(p, false, buffers, begin, end);                                                                          \
+    }                                                                                                                               \
     void zp_fully_connected_s8_##isa##_rows_4bit(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end) {       \
         multiply_rows<Set>(*static_cast<const zp_fully_connected_params *>(params), true, buffers, begin, end);                     \
     }

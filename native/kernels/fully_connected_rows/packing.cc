@@ -171,7 +171,25 @@ bool accepts(const RowsShape &s, int64_t most_cached_rows) {
     return s.rows <= most_rows && s.k <= (s.four_bit ? kMostFourBitFeatures : int64_t{1} << 24) && s.panels() <= INT32_MAX;
 }
 
+zp_fully_connected_params converted(const void *params) {
+    zp_fully_connected_params p;
+    as_fully_connected(*static_cast<const zp_conv_2d_params *>(params), &p);
+    return p;
+}
+
 }  // namespace
+
+bool as_fully_connected(const zp_conv_2d_params &p, zp_fully_connected_params *out) {
+    const bool same = p.in_h == p.out_h && p.in_w == p.out_w, unpadded = p.pad_top == 0 && p.pad_left == 0;
+    const bool pixels = p.kernel_h == 1 && p.kernel_w == 1 && p.stride_h == 1 && p.stride_w == 1 && same;
+    const bool whole = p.kernel_h == p.in_h && p.kernel_w == p.in_w && p.dilation_h == 1 && p.dilation_w == 1 && p.out_h == 1 && p.out_w == 1;
+    // Sizes multiply out to those of tensors, which fit int32.
+    const int64_t rows = pixels ? int64_t{p.batch} * p.out_h * p.out_w : p.batch;
+    const int64_t k = pixels ? p.in_c : int64_t{p.kernel_h} * p.kernel_w * p.in_c;
+    *out = {static_cast<int32_t>(rows), static_cast<int32_t>(k), p.out_c, p.input_zero_point, p.weight_zero_point, p.output_zero_point,
+            p.clamp_min, p.clamp_max, p.multiplier, p.shift, nullptr, 0};
+    return p.groups == 1 && unpadded && (pixels || whole);
+}
 
 #define ZP_ROWS_FUNCTIONS(isa, lanes, origin, most_cached_rows)                                                                    \
     bool zp_fully_connected_rows_accepts_##isa(const void *params) {                                                               \
@@ -187,6 +205,22 @@ bool accepts(const RowsShape &s, int64_t most_cached_rows) {
         return static_cast<size_t>(RowsShape(given(params), lanes, false).scratch_bytes());                                        \
     }                                                                                                                              \
     int64_t zp_fully_connected_rows_units_##isa(const void *params) { return RowsShape(given(params), lanes, false).panels(); }    \
+    bool zp_conv_2d_rows_accepts_##isa(const void *params) {                                                                       \
+        zp_fully_connected_params p;                                                                                               \
+        return as_fully_connected(*static_cast<const zp_conv_2d_params *>(params), &p) &&                                          \
+               accepts(RowsShape(p, lanes, false), most_cached_rows);                                                              \
+    }                                                                                                                              \
+    size_t zp_conv_2d_rows_packed_bytes_##isa(const void *params) {                                                                \
+        return static_cast<size_t>(RowsShape(converted(params), lanes, false).packed_bytes());                                     \
+    }                                                                                                                              \
+    void zp_conv_2d_rows_pack_##isa(const void *params, const void *const *inputs, void *packed) {                                 \
+        const zp_fully_connected_params p = converted(params);                                                                     \
+        pack(RowsShape(p, lanes, false), p, origin, inputs, packed);                                                               \
+    }                                                                                                                              \
+    size_t zp_conv_2d_rows_scratch_bytes_##isa(const void *params) {                                                               \
+        return static_cast<size_t>(RowsShape(converted(params), lanes, false).scratch_bytes());                                    \
+    }                                                                                                                              \
+    int64_t zp_conv_2d_rows_units_##isa(const void *params) { return RowsShape(converted(params), lanes, false).panels(); }        \
     bool zp_fully_connected_rows_4bit_accepts_##isa(const void *params) {                                                          \
         return given(params).four_bit_weights != 0 && accepts(RowsShape(given(params), lanes, true), kMostRows);                   \
     }                                                                                                                              \

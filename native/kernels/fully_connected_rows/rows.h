@@ -79,12 +79,22 @@ struct RowsShape {
 
 }  // namespace
 
+// A convolution that is a fully connected layer: of single pixels, or of a kernel as large as the image (classifiers, and
+// squeeze-and-excitation, behind a global pool). False: it is none.
+bool as_fully_connected(const zp_conv_2d_params &p, zp_fully_connected_params *out);
+
 #define ZP_ROWS_FUNCTIONS(isa)                                                                                        \
     bool zp_fully_connected_rows_accepts_##isa(const void *params);                                                   \
     size_t zp_fully_connected_rows_packed_bytes_##isa(const void *params);                                            \
     void zp_fully_connected_rows_pack_##isa(const void *params, const void *const *inputs, void *packed);             \
     size_t zp_fully_connected_rows_scratch_bytes_##isa(const void *params);                                           \
     int64_t zp_fully_connected_rows_units_##isa(const void *params);                                                  \
+    bool zp_conv_2d_rows_accepts_##isa(const void *params);                                                           \
+    size_t zp_conv_2d_rows_packed_bytes_##isa(const void *params);                                                    \
+    void zp_conv_2d_rows_pack_##isa(const void *params, const void *const *inputs, void *packed);                     \
+    size_t zp_conv_2d_rows_scratch_bytes_##isa(const void *params);                                                   \
+    int64_t zp_conv_2d_rows_units_##isa(const void *params);                                                          \
+    void zp_conv_2d_s8_##isa##_rows(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end);       \
     bool zp_fully_connected_rows_4bit_accepts_##isa(const void *params);                                              \
     size_t zp_fully_connected_rows_4bit_packed_bytes_##isa(const void *params);                                       \
     void zp_fully_connected_rows_4bit_pack_##isa(const void *params, const void *const *inputs, void *packed);        \
