@@ -22,7 +22,8 @@ struct Layer {
 };
 
 // MobileNet v1, ResNet-50, VGG's and more.
-const Layer kLayers[] = {{1, 1024, 1000}, {1, 2048, 1000}, {1, 4096, 4096}, {2, 1024, 1000}, {2, 4096, 4096}, {3, 1024, 1000}, {4, 1024, 1000}, {4, 4096, 4096}};
+const Layer kLayers[] = {{1, 1024, 1000}, {1, 2048, 1000}, {1, 4096, 4096}, {2, 1024, 1000},
+                         {2, 4096, 4096}, {3, 1024, 1000}, {4, 1024, 1000}, {4, 4096, 4096}};
 constexpr double kSecondsForEach = 0.4;
 
 double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }

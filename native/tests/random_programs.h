@@ -63,8 +63,9 @@ struct Case {
             if (n > kMostBytes) return false;
             data.emplace_back(new std::uint8_t[static_cast<std::size_t>(n)]);
             fill(data.back().get(), static_cast<std::size_t>(n));
-            if (four_bit.count(static_cast<int>(i)))
-                for (std::int64_t k = 0; k < n; ++k) data.back()[static_cast<std::size_t>(k)] = static_cast<std::uint8_t>((data.back()[static_cast<std::size_t>(k)] & 15) - 8);
+            const std::int64_t narrow = four_bit.count(static_cast<int>(i)) ? n : 0;
+            for (std::uint8_t *code = data.back().get(), *end = code + narrow; code != end; ++code)
+                *code = static_cast<std::uint8_t>((*code & 15) - 8);
             program.tensors[i].data = data.back().get();
         }
         return true;

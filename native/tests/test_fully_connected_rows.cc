@@ -67,7 +67,9 @@ void run_shape(std::uint64_t seed, std::int32_t rows, std::int32_t k, std::int32
 void run_convolution(std::uint64_t seed, std::int32_t rows, std::int32_t k, std::int32_t channels) {
     Random random(seed ^ 0x777);
     zp_conv_2d_params p{};
-    p.batch = p.in_h = p.in_w = p.out_h = p.out_w = p.kernel_h = p.kernel_w = p.stride_h = p.stride_w = p.dilation_h = p.dilation_w = p.groups = 1;
+    for (std::int32_t *one : {&p.batch, &p.in_h, &p.in_w, &p.out_h, &p.out_w, &p.kernel_h, &p.kernel_w, &p.stride_h, &p.stride_w,
+                              &p.dilation_h, &p.dilation_w, &p.groups})
+        *one = 1;
     p.in_c = k;
     p.out_c = channels;
     if (random.between(0, 1)) {
@@ -147,12 +149,14 @@ int main(int argc, char **argv) {
     check_sizes();
     for (std::uint64_t seed = 0; seed < kCases; seed += kStep) run_case(seed);
     // Long ones: the stream runs on from panel to panel, and four-bit sums come as near to 2^31 as they may.
-    const std::int32_t shapes[][3] = {{1, 1024, 100}, {2, 1025, 65}, {4, 2047, 33}, {3, 333, 130}, {1, 65536, 17}, {4, 65536, 9}, {1, 70000, 3}};
+    const std::int32_t shapes[][3] = {{1, 1024, 100}, {2, 1025, 65}, {4, 2047, 33}, {3, 333, 130},
+                                      {1, 65536, 17}, {4, 65536, 9}, {1, 70000, 3}};
     std::uint64_t seed = 1u << 20;
     for (const auto &[rows, k, channels] : shapes)
         for (int i = 0; i < 12; ++i) run_shape(seed++, rows, k, channels, i % 2 == 0);
     // Beyond the caches, where AVX2 takes more rows.
-    const std::int32_t large[][3] = {{3, 4099, 2100}, {4, 4098, 2060}, {3, 1048577, 9}, {4, 1200003, 8}, {3, 1200001, 7}, {4, 1048579, 10}};
+    const std::int32_t large[][3] = {{3, 4099, 2100}, {4, 4098, 2060}, {3, 1048577, 9},
+                                     {4, 1200003, 8}, {3, 1200001, 7}, {4, 1048579, 10}};
     for (const auto &[rows, k, channels] : large)
         for (int i = 0; i < 2; ++i) run_shape(seed++, rows, k, channels, false);
 

@@ -101,7 +101,8 @@ void few_rows(Case &c) {
     const std::int32_t rows = c.between(1, 2), in_c = c.between(1, 140), out_c = c.between(1, 70);
     const int x = c.tensor({rows, 1, 1, in_c}), f = c.tensor({out_c, 1, 1, in_c}, true);
     StepSpec &s = c.step("conv_2d", with_bias(c, x, f, out_c), c.tensor({rows, 1, 1, out_c}));
-    for (const char *name : {"in_h", "in_w", "out_h", "out_w", "kernel_h", "kernel_w", "stride_h", "stride_w", "dilation_h", "dilation_w", "groups"})
+    for (const char *name : {"in_h", "in_w", "out_h", "out_w", "kernel_h", "kernel_w", "stride_h", "stride_w", "dilation_h", "dilation_w",
+                             "groups"})
         s.attrs[name] = one(1);
     s.attrs["pad_top"] = s.attrs["pad_left"] = one(0);
     s.attrs["batch"] = one(rows);

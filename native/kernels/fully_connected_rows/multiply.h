@@ -31,7 +31,8 @@ constexpr int64_t kAhead = 4096;
 // The lines that hold `bytes` bytes, kAhead from here.
 template <unsigned BYTES>
 ZP_INLINE inline void ask_for(const uint8_t *weights) {
-    repeat<(BYTES + 63) / 64>([&](auto i) ZP_INLINE { _mm_prefetch(reinterpret_cast<const char *>(weights + kAhead + 64 * i), _MM_HINT_T0); });
+    const auto *from = reinterpret_cast<const char *>(weights + kAhead);
+    repeat<(BYTES + 63) / 64>([&](auto i) ZP_INLINE { _mm_prefetch(from + 64 * i, _MM_HINT_T0); });
 }
 
 // Of a row: the sum of x, and that of |x| over negative x.

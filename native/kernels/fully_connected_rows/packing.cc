@@ -182,7 +182,8 @@ zp_fully_connected_params converted(const void *params) {
 bool as_fully_connected(const zp_conv_2d_params &p, zp_fully_connected_params *out) {
     const bool same = p.in_h == p.out_h && p.in_w == p.out_w, unpadded = p.pad_top == 0 && p.pad_left == 0;
     const bool pixels = p.kernel_h == 1 && p.kernel_w == 1 && p.stride_h == 1 && p.stride_w == 1 && same;
-    const bool whole = p.kernel_h == p.in_h && p.kernel_w == p.in_w && p.dilation_h == 1 && p.dilation_w == 1 && p.out_h == 1 && p.out_w == 1;
+    const bool one = p.out_h == 1 && p.out_w == 1 && p.dilation_h == 1 && p.dilation_w == 1;
+    const bool whole = one && p.kernel_h == p.in_h && p.kernel_w == p.in_w;
     // Sizes multiply out to those of tensors, which fit int32.
     const int64_t rows = pixels ? int64_t{p.batch} * p.out_h * p.out_w : p.batch;
     const int64_t k = pixels ? p.in_c : int64_t{p.kernel_h} * p.kernel_w * p.in_c;
