@@ -57,7 +57,7 @@ class Net:
         quantization = Quantization((float(np.float32(q[0])),), (q[1],)) if q is not None else None
         quantization = kw.get("quantization", quantization)
         if data is not None:
-            data = np.ascontiguousarray(data, dtype).reshape(tuple(shape))
+            data = np.ascontiguousarray(data, "int8" if dtype == "int4" else dtype).reshape(tuple(shape))
         name = name or f"t{len(self.tensors)}"
         self.tensors.append(Tensor(name, tuple(int(n) for n in shape), dtype, quantization, data))
         return len(self.tensors) - 1

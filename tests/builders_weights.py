@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -113,6 +114,25 @@ def depthwise_conv_2d(
     attrs |= {"depth_multiplier": depth_multiplier, "fused_activation_function": activation}
     net.op("depthwise_conv_2d", [x, w, b], [y], **attrs)
     return net.graph([x], [y])
+
+
+def with_four_bits(graph: Graph, rng: Rng, dtype: str = "int4") -> Graph:
+    """``graph`` with weights of random codes in [-8, 7], of type ``dtype``; scales grow, so that outputs spread."""
+    tensors = list(graph.tensors)
+
+    def widened(index: int) -> Quantization:
+        q = tensors[index].quantization
+        assert q is not None
+        return replace(q, scale=tuple(float(np.float32(16 * s)) for s in q.scale))
+
+    for op in graph.ops:
+        w, first = op.inputs[1], 3 if op.kind == "transpose_conv" else 2
+        codes = rng.integers(-8, 7, tensors[w].shape, np.int8, endpoint=True)
+        tensors[w] = replace(tensors[w], dtype=dtype, data=codes, quantization=widened(w))
+        for bias in op.inputs[first:]:
+            if bias >= 0:
+                tensors[bias] = replace(tensors[bias], quantization=widened(bias))
+    return graph.replace(tensors=tuple(tensors))
 
 
 def transpose_conv(

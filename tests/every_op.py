@@ -43,6 +43,7 @@ from builders import (
 )
 from builders_integers import cast, choose, compare, gather_nd, looked_up, plain, prelu_of_two, top_k
 from builders_recurrent import lstm, svdf
+from builders_weights import with_four_bits
 from zeropoint.graph import Graph
 
 Rng = np.random.Generator
@@ -60,6 +61,8 @@ EVERY_OP: dict[str, Make] = {
     "transpose_conv": lambda r, f: transpose_conv(r, (1, 4, 5, 3), 6, 3, 2, "SAME", f),
     "transpose_conv_valid": lambda r, f: transpose_conv(r, (1, 4, 5, 3), 6, 3, 1, "VALID", f, bias=False),
     "fully_connected": lambda r, f: fully_connected(r, 3, 17, 11, f, "RELU"),
+    "fully_connected_four_bits": lambda r, f: with_four_bits(fully_connected(r, 2, 17, 11, f), r),
+    "conv_2d_four_bits": lambda r, f: with_four_bits(conv_2d(r, (1, 5, 5, 3), 7, 3, flavour=f), r),
     "fully_connected_no_bias": lambda r, f: fully_connected(r, 1, 16, 4, f, bias=False),
     "batch_matmul": lambda r, f: batch_matmul(r, (2, 5, 6), (2, 6, 7)),
     "add": lambda r, f: add(r, S, S, f, "RELU"),
@@ -163,6 +166,7 @@ EVERY_OP: dict[str, Make] = {
 # LiteRT has no uint8 kernels for these.
 INT8_ONLY = frozenset(
     {"batch_matmul", "squared_difference", "abs", "exp", "svdf", "lstm", "lstm_with_all", "lstm_one_step"}
+    | {"fully_connected_four_bits", "conv_2d_four_bits"}
 )
 EVERY_CASE: list[tuple[str, str]] = [
     (name, flavour) for name in EVERY_OP for flavour in FLAVOURS if flavour == "int8" or name not in INT8_ONLY

@@ -13,6 +13,15 @@ namespace zp {
 void add_arm_records(std::vector<KernelRecord> &r) {
     r.push_back(ZP_MATMUL_RECORD(conv_2d, neon));
     r.push_back(ZP_MATMUL_RECORD(conv_2d, neondot));
+    // Before the direct ones: among equals the first that accepts is chosen.
+#define ZP_FOUR_BIT_RECORD(isa)                                                                                               \
+    {"fully_connected", "s8", Isa::isa, "fully_connected_s8_" #isa "_rows_4bit", zp_fully_connected_s8_##isa##_rows_4bit,     \
+     zp_fully_connected_4bit_##isa##_accepts, zp_fully_connected_4bit_##isa##_packed_bytes,                                   \
+     zp_fully_connected_4bit_##isa##_pack, zp_fully_connected_4bit_##isa##_scratch_bytes,                                     \
+     zp_fully_connected_4bit_##isa##_units}
+    r.push_back(ZP_FOUR_BIT_RECORD(neon));
+    r.push_back(ZP_FOUR_BIT_RECORD(neondot));
+#undef ZP_FOUR_BIT_RECORD
     r.push_back(ZP_MATMUL_RECORD(fully_connected, neon));
     r.push_back(ZP_MATMUL_RECORD(fully_connected, neondot));
     r.push_back({"depthwise_conv_2d", "s8", Isa::neon, "depthwise_conv_2d_s8_neon", zp_depthwise_conv_2d_s8_neon,

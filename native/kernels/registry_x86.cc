@@ -3,6 +3,7 @@
 #include "concatenation/concatenation.h"
 #include "conv_2d_winograd/winograd.h"
 #include "depthwise_conv_2d/quads.h"
+#include "fully_connected_rows/rows.h"
 #include "matmul/matmul.h"
 #include "mul/mul.h"
 #include "pad/pad.h"
@@ -24,6 +25,20 @@ void add_x86_records(std::vector<KernelRecord> &r) {
     // Before the direct one: among equals the first that accepts is chosen.
     r.push_back({"conv_2d", "s8", Isa::avx2, "conv_2d_s8_avx2_winograd", zp_conv_2d_s8_avx2_winograd, zp_conv_2d_winograd_accepts,
                  zp_conv_2d_winograd_packed_bytes, zp_conv_2d_winograd_pack, zp_conv_2d_winograd_scratch_bytes, zp_conv_2d_winograd_units});
+    // Few rows: before the matrix products, and four-bit weights before bytes.
+#define ZP_ROWS(op, isa, form)                                                                                                      \
+    r.push_back({#op, "s8", Isa::isa, #op "_s8_" #isa "_" #form, zp_##op##_s8_##isa##_##form, zp_##op##_##form##_accepts_##isa,     \
+                 zp_##op##_##form##_packed_bytes_##isa, zp_##op##_##form##_pack_##isa, zp_##op##_rows_scratch_bytes_##isa,          \
+                 zp_##op##_rows_units_##isa});
+#define ZP_ROWS_OF(isa)                 \
+    ZP_ROWS(conv_2d, isa, rows)         \
+    ZP_ROWS(fully_connected, isa, rows_4bit) \
+    ZP_ROWS(fully_connected, isa, rows)
+    ZP_ROWS_OF(avx2)
+    ZP_ROWS_OF(avxvnni)
+    ZP_ROWS_OF(avx512vnni)
+#undef ZP_ROWS_OF
+#undef ZP_ROWS
     r.push_back(tunable({"conv_2d", "s8", Isa::avx2, "conv_2d_s8_avx2", zp_conv_2d_s8_avx2, zp_conv_2d_accepts_avx2,
                          zp_conv_2d_packed_bytes_avx2, zp_conv_2d_pack_avx2, zp_conv_2d_scratch_bytes_avx2, zp_conv_2d_units_avx2},
                         zp_conv_2d_pack_tuned_avx2));

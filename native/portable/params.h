@@ -41,6 +41,7 @@ typedef struct {
     int32_t input_zero_point, weight_zero_point, output_zero_point, clamp_min, clamp_max;
     const int32_t *multiplier, *shift; /* [out_features] */
     const int32_t *multiplier_low;     /* [out_features], or NULL */
+    int32_t four_bit_weights;          /* 1: every weight is in [-8, 7]; kernels may store two in a byte */
 } zp_fully_connected_params;
 
 /* Element-wise with broadcasting: strides are in elements, 0 along a broadcast dimension; shape is the output's,

@@ -3,6 +3,7 @@
 #define ZP_TESTS_RANDOM_PROGRAMS_H
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,7 @@ struct Case {
     Random random;
     Program program;
     std::vector<bool> constant;
+    std::set<int> four_bit;                             // constants of int8 in [-8, 7]
     std::vector<std::unique_ptr<std::uint8_t[]>> data;  // of exactly a constant's size
 
     int tensor(std::vector<std::int64_t> shape, bool is_constant = false, DType dtype = DType::int8) {
@@ -61,6 +63,9 @@ struct Case {
             if (n > kMostBytes) return false;
             data.emplace_back(new std::uint8_t[static_cast<std::size_t>(n)]);
             fill(data.back().get(), static_cast<std::size_t>(n));
+            const std::int64_t narrow = four_bit.count(static_cast<int>(i)) ? n : 0;
+            for (std::uint8_t *code = data.back().get(), *end = code + narrow; code != end; ++code)
+                *code = static_cast<std::uint8_t>((*code & 15) - 8);
             program.tensors[i].data = data.back().get();
         }
         return true;
@@ -162,11 +167,16 @@ inline void depthwise_conv_2d(Case &c) {
     product_attributes(c, s, out_c);
 }
 
-inline void fully_connected(Case &c) {
-    const std::int32_t rows = c.between(1, 60), k = c.between(1, 140), n = c.between(1, 70);
-    const int x = c.tensor({rows, k}), f = c.tensor({n, k}, !c.chance(8));
+inline void fully_connected_of(Case &c, std::int32_t rows) {
+    const std::int32_t k = c.between(1, 140), n = c.between(1, 70);
+    const bool constant = !c.chance(8), four_bit = constant && c.chance(2);
+    const int x = c.tensor({rows, k}), f = c.tensor({n, k}, constant);
     const std::vector<int> inputs = with_bias(c, x, f, n);
     StepSpec &s = c.step("fully_connected", inputs, c.tensor({rows, n}));
+    if (four_bit) {
+        c.four_bit.insert(f);
+        s.attrs["four_bit_weights"] = one(1);
+    }
     s.attrs["rows"] = one(rows);
     s.attrs["in_features"] = one(k);
     s.attrs["out_features"] = one(n);
@@ -176,6 +186,8 @@ inline void fully_connected(Case &c) {
         s.attrs["multiplier_low"] = many(c.row(n, 0, (1 << 22) - 1));
     }
 }
+
+inline void fully_connected(Case &c) { fully_connected_of(c, c.between(1, c.chance(2) ? 4 : 60)); }
 
 // A shape of any rank, and for each operand a shape that broadcasts to it, with its strides.
 inline void elementwise(Case &c) {

@@ -95,7 +95,23 @@ void square_convolution(Case &c) {
     product_attributes(c, s, out_c);
 }
 
-constexpr Generator kOwn[] = {wide_elementwise, mean, long_table, square_convolution};
+// A layer of few rows, as itself or as a convolution of single pixels.
+void few_rows(Case &c) {
+    if (c.chance(2)) return fully_connected_of(c, c.between(1, 2));
+    const std::int32_t rows = c.between(1, 2), in_c = c.between(1, 140), out_c = c.between(1, 70);
+    const int x = c.tensor({rows, 1, 1, in_c}), f = c.tensor({out_c, 1, 1, in_c}, true);
+    StepSpec &s = c.step("conv_2d", with_bias(c, x, f, out_c), c.tensor({rows, 1, 1, out_c}));
+    for (const char *name : {"in_h", "in_w", "out_h", "out_w", "kernel_h", "kernel_w", "stride_h", "stride_w", "dilation_h", "dilation_w",
+                             "groups"})
+        s.attrs[name] = one(1);
+    s.attrs["pad_top"] = s.attrs["pad_left"] = one(0);
+    s.attrs["batch"] = one(rows);
+    s.attrs["in_c"] = one(in_c);
+    s.attrs["out_c"] = one(out_c);
+    product_attributes(c, s, out_c);
+}
+
+constexpr Generator kOwn[] = {wide_elementwise, mean, long_table, square_convolution, few_rows};
 
 [[noreturn]] void fail(std::uint64_t seed, const std::string &what) {
     std::fprintf(stderr, "%s: zp_test_rungs %llu\n", what.c_str(), static_cast<unsigned long long>(seed));

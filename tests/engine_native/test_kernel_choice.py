@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from planner_programs import Program, engine, rescaling
 
+from zeropoint.errors import EngineError
+
 FAST = engine.isas_supported()[1:]
 SIZES = [1, 3, 4, 5, 15, 16, 17, 31, 32, 33, 48, 63, 64, 65]
 
@@ -90,3 +92,36 @@ def test_weights_that_are_computed_stay_with_the_portable_kernel(rng: np.random.
     program.tensors[1]["data"] = w
     program.inputs = [0]
     assert np.array_equal(program.plan().run([x])[0], computed)
+
+
+def four_bits(rng: np.random.Generator, rows: int) -> Program:
+    program = dense(rng, rows, 65, 33, True)
+    program.tensors[1]["data"] = rng.integers(-8, 8, (33, 65), dtype=np.int8)
+    program.steps[0]["attrs"]["four_bit_weights"] = 1
+    return program
+
+
+@pytest.mark.parametrize("rows", [1, 4, 5])
+def test_four_bit_weights_take_their_kernel_where_there_is_one(rng: np.random.Generator, rows: int) -> None:
+    program = four_bits(rng, rows)
+    x = rng.integers(-128, 128, (rows, 65), dtype=np.int8)
+    expected = program.plan(isa="portable").run([x])[0]
+    for isa in FAST:
+        for threads in (1, 2):
+            plan = program.plan(isa=isa, threads=threads)
+            kept = plan.steps()[0]["kernel"] == f"fully_connected_s8_{isa}_rows_4bit"
+            assert kept == (isa.startswith("avx") and rows <= 4)
+            assert np.array_equal(plan.run([x])[0], expected)
+
+
+def test_the_planner_proves_what_four_bit_kernels_trust(rng: np.random.Generator) -> None:
+    for code in (-9, 8):
+        program = four_bits(rng, 1)
+        program.tensors[1]["data"][3, 7] = code
+        with pytest.raises(EngineError, match=r"'four_bit_weights' is set, but a weight is outside \[-8, 7\]"):
+            program.plan()
+    program = four_bits(rng, 1)
+    program.tensors[1]["data"] = None
+    program.inputs = [0, 1]
+    with pytest.raises(EngineError, match="'four_bit_weights' is for weights that are a constant"):
+        program.plan()

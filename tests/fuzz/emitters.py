@@ -65,16 +65,18 @@ def transpose_conv(g: Growing, x: int) -> None:
 
 def fully_connected(g: Growing, x: int) -> None:
     k, n = g.shape(x)[-1], g.between(1, 40)
-    flavour = g.dtype(x)
+    flavour, codes_std = g.dtype(x), 1.0
     if flavour == "uint8" or g.chance(3):
         w, scales, _ = weights(g.net, g.rng, (n, k), 0, flavour)
         b = bias_of(g.net, g.rng, scales, g.q(x), k, flavour)
     else:
         scale = float(np.float32(10 ** g.rng.uniform(-3, -1.5)))
-        w = g.net.tensor((n, k), "int8", (scale, 0), g.rng.integers(-127, 128, (n, k)))
-        scales = np.full(n, scale)
+        four_bits = g.chance(3)
+        codes = g.rng.integers(-8, 8, (n, k)) if four_bits else g.rng.integers(-127, 128, (n, k))
+        w = g.net.tensor((n, k), "int4" if four_bits else "int8", (scale, 0), codes)
+        scales, codes_std = np.full(n, scale), 1 / 16 if four_bits else codes_std
         b = bias_of(g.net, g.rng, scales, g.q(x), k, "uint8")
-    q = accumulated(g.rng, g.q(x), scales, k, flavour)
+    q = accumulated(g.rng, g.q(x), scales * codes_std, k, flavour)
     act, keep = g.one(ACTIVATIONS), g.chance(2)
     inputs = [x, w, b if not g.chance(5) else -1]
     g.op("fully_connected", inputs, q, dtype=flavour, fused_activation_function=act, keep_num_dims=keep)

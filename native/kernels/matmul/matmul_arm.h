@@ -12,6 +12,9 @@
 //   weights                     int8, in the order in which the instructions take them, zero-filled:
 //     neondot  [k / 4][8][4]             a vector is four channels with four k each (sdot by element)
 //     neon     [2][k / 16][4][16]        a vector is one channel with sixteen k (smull, smlal2, sadalp)
+//   or, for fully connected layers of few rows whose weights are known to have four bits, two in a byte, which halves what has
+//   to be brought from memory: in the low halves the first k of each stretch, in the high ones those behind them
+//     neondot  [k / 8][8][4], 4 + 4 k    neon  [2][k / 32][4][16], 16 + 16 k
 // Rows are pointers. They point into the tensor itself where a row lies there in one piece (pointwise convolutions
 // of any stride, fully connected layers); else a block of rows is gathered into per-thread scratch. A work unit is one block of
 // rows times one panel; the units of a block follow each other, so a thread gathers each block about once.
@@ -28,11 +31,13 @@ namespace zp {
 namespace {
 
 constexpr int64_t kPanelChannels = 8, kPanelTable = 64 + 6 * 4 * kPanelChannels;
-// Consecutive k of one channel, and the channels that take turns.
+// Consecutive k of one channel, the channels that take turns, and the bits of a weight.
 struct PanelOrder {
-    int64_t step, together;
+    int64_t step, together, bits;
 };
-constexpr PanelOrder kOrderNeon = {16, 4}, kOrderNeonDot = {4, 8};
+constexpr PanelOrder kOrderNeon = {16, 4, 8}, kOrderNeonDot = {4, 8, 8}, kOrderNeonFourBit = {32, 4, 4}, kOrderNeonDotFourBit = {8, 8, 4};
+// Sums of 16 times four-bit weights by codes, 16 x 8 x 128 each at most, stay within int32.
+constexpr int64_t kMostFourBitRows = 4, kMostFourBitDepth = 1 << 16;
 constexpr int64_t kMostBlockRows = 64, kFewestBlockRows = 12, kBlockBytes = 96 * 1024, kMostDepth = 1 << 20;
 
 enum PanelFlag {
@@ -53,7 +58,7 @@ struct ArmMatmul {
     int64_t pitch() const { return divided_up(k, order.step) * order.step; }
     int64_t panels_per_group() const { return divided_up(channels, kPanelChannels); }
     int64_t panels() const { return panels_per_group() * groups; }
-    int64_t panel_bytes() const { return kPanelTable + pitch() * kPanelChannels; }
+    int64_t panel_bytes() const { return kPanelTable + pitch() * kPanelChannels * order.bits / 8; }
     // As many rows as leave the panel its place in the cache, and blocks of nearly equal size.
     int64_t blocks() const {
         const int64_t fitting = kBlockBytes / pitch();
@@ -83,6 +88,17 @@ inline ArmMatmul arm_matmul(const zp_fully_connected_params &p, PanelOrder order
 }  // namespace
 
 // Registry functions; `params` is the operation's struct.
+#define ZP_FOUR_BIT_FUNCTIONS(isa)                                                                                      \
+    bool zp_fully_connected_4bit_##isa##_accepts(const void *params);                                                  \
+    size_t zp_fully_connected_4bit_##isa##_packed_bytes(const void *params);                                           \
+    void zp_fully_connected_4bit_##isa##_pack(const void *params, const void *const *inputs, void *packed);            \
+    size_t zp_fully_connected_4bit_##isa##_scratch_bytes(const void *params);                                          \
+    int64_t zp_fully_connected_4bit_##isa##_units(const void *params);                                                 \
+    void zp_fully_connected_s8_##isa##_rows_4bit(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end);
+ZP_FOUR_BIT_FUNCTIONS(neon)
+ZP_FOUR_BIT_FUNCTIONS(neondot)
+#undef ZP_FOUR_BIT_FUNCTIONS
+
 #define ZP_MATMUL_FUNCTIONS(op, isa)                                                                    \
     bool zp_##op##_##isa##_accepts(const void *params);                                                \
     size_t zp_##op##_##isa##_packed_bytes(const void *params);                                         \

@@ -52,13 +52,53 @@ inline void multiply_tile(const Tile &t, int64_t first, int32x4_t *sums) {
         sums[r] = vpaddq_s32(vpaddq_s32(sum[0][r], sum[1][r]), vpaddq_s32(sum[2][r], sum[3][r]));
 }
 
+// Of four-bit weights: sixteen k in the low halves, the next in the high ones. Four products of a lane, 4 x 8 x 128 at most, are added
+// in int16.
 template <unsigned ROWS>
+inline void multiply_four_bit_tile(const Tile &t, int64_t first, int32x4_t *sums) {
+    int32x4_t sum[kTileChannels][ROWS];
+    const int8_t *x[ROWS];
+#pragma GCC unroll 4
+    for (unsigned r = 0; r < ROWS; ++r) {
+        x[r] = t.rows[r];
+#pragma GCC unroll 4
+        for (unsigned c = 0; c < kTileChannels; ++c) sum[c][r] = vdupq_n_s32(0);
+    }
+    const int8_t *w = t.weights + first * t.depth / 2;
+    for (int64_t k = t.depth; k > 0; k -= 32, w += 64) {
+        __builtin_prefetch(w + 1024);
+        int8x16_t low[ROWS], high[ROWS];
+#pragma GCC unroll 4
+        for (unsigned r = 0; r < ROWS; ++r) {
+            low[r] = vld1q_s8(x[r]);
+            high[r] = vld1q_s8(x[r] + 16);
+            x[r] += 32;
+        }
+#pragma GCC unroll 4
+        for (unsigned c = 0; c < kTileChannels; ++c) {
+            const int8x16_t both = vld1q_s8(w + 16 * c), front = vshrq_n_s8(vshlq_n_s8(both, 4), 4), back = vshrq_n_s8(both, 4);
+#pragma GCC unroll 4
+            for (unsigned r = 0; r < ROWS; ++r) {
+                int16x8_t products = vmull_s8(vget_low_s8(low[r]), vget_low_s8(front));
+                products = vmlal_high_s8(products, low[r], front);
+                products = vmlal_s8(products, vget_low_s8(high[r]), vget_low_s8(back));
+                sum[c][r] = vpadalq_s16(sum[c][r], vmlal_high_s8(products, high[r], back));
+            }
+        }
+    }
+#pragma GCC unroll 4
+    for (unsigned r = 0; r < ROWS; ++r)
+        sums[r] = vpaddq_s32(vpaddq_s32(sum[0][r], sum[1][r]), vpaddq_s32(sum[2][r], sum[3][r]));
+}
+
+template <unsigned ROWS, bool FOUR_BIT = false>
 __attribute__((noinline)) void multiply_rows(const Tile &t) {
     const bool any_shift = t.flags[kAnyShift] != 0, minimum = t.flags[kHasMinimum] != 0;
     for (int64_t first = 0; first < t.width; first += kTileChannels) {
         const int64_t n = t.width - first < kTileChannels ? t.width - first : kTileChannels, v = first / kTileChannels;
         int32x4_t y[4] = {vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0)};
-        if (minimum) multiply_tile<ROWS, true>(t, first, y);
+        if (FOUR_BIT) multiply_four_bit_tile<ROWS>(t, first, y);
+        else if (minimum) multiply_tile<ROWS, true>(t, first, y);
         else multiply_tile<ROWS, false>(t, first, y);
         const int32x4_t bias = t.column(kBias, v);
 #pragma GCC unroll 4
@@ -90,6 +130,15 @@ inline void multiply(const Tile &t, int64_t rows) {
     }
 }
 
+inline void multiply_four_bit(const Tile &t, int64_t rows) {
+    switch (rows) {
+        case 1: return multiply_rows<1, true>(t);
+        case 2: return multiply_rows<2, true>(t);
+        case 3: return multiply_rows<3, true>(t);
+        default: return multiply_rows<4, true>(t);
+    }
+}
+
 }  // namespace
 
 void zp_conv_2d_s8_neon(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end) {
@@ -98,6 +147,10 @@ void zp_conv_2d_s8_neon(const void *params, const zp_buffers *buffers, int32_t b
 
 void zp_fully_connected_s8_neon(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end) {
     fully_connected(params, buffers, begin, end, kOrderNeon, kTileRows, multiply);
+}
+
+void zp_fully_connected_s8_neon_rows_4bit(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end) {
+    fully_connected(params, buffers, begin, end, kOrderNeonFourBit, kMostFourBitRows, multiply_four_bit);
 }
 
 }  // namespace zp

@@ -33,6 +33,18 @@ inline void finish(const Tile &t, const int32x4_t (&sum)[ROWS][2]) {
 }
 
 template <unsigned ROWS>
+inline void finish(const Tile &t, const int32x4_t (&sum)[ROWS][2]) {
+    if (t.exact) {
+#pragma GCC unroll 8
+        for (unsigned r = 0; r < ROWS; ++r) finish_exactly(t, r, 0, t.width, sum[r][0], sum[r][1]);
+    } else if (t.flags[kAnyShift]) {
+        finish<ROWS, true>(t, sum);
+    } else {
+        finish<ROWS, false>(t, sum);
+    }
+}
+
+template <unsigned ROWS>
 __attribute__((noinline)) void multiply_tile(const Tile &t) {
     int32x4_t sum[ROWS][2], other[ROWS][2];
     const int8_t *x[ROWS];
@@ -93,14 +105,61 @@ __attribute__((noinline)) void multiply_tile(const Tile &t) {
 #pragma GCC unroll 2
             for (unsigned v = 0; v < 2; ++v) sum[r][v] = plus(sum[r][v], other[r][v]);
 
-    if (t.exact) {
-#pragma GCC unroll 8
-        for (unsigned r = 0; r < ROWS; ++r) finish_exactly(t, r, 0, t.width, sum[r][0], sum[r][1]);
-    } else if (t.flags[kAnyShift]) {
-        finish<ROWS, true>(t, sum);
-    } else {
-        finish<ROWS, false>(t, sum);
+    finish(t, sum);
+}
+
+// Four-bit weights: each half of a byte is multiplied at the byte's top, 16 times too large, and the sums are shifted back.
+template <unsigned ROWS>
+__attribute__((noinline)) void multiply_four_bit_tile(const Tile &t) {
+    int32x4_t low[ROWS][2], high[ROWS][2];
+    const int8_t *x[ROWS];
+#pragma GCC unroll 4
+    for (unsigned r = 0; r < ROWS; ++r) {
+        x[r] = t.rows[r];
+#pragma GCC unroll 2
+        for (unsigned v = 0; v < 2; ++v) low[r][v] = high[r][v] = vdupq_n_s32(0);
     }
+    const int8_t *w = t.weights;
+    const int8x16_t top = vdupq_n_s8(static_cast<int8_t>(0xf0));
+
+// Eight k, which are elements FIRST and NEXT of each row's vector.
+#define ZP_EIGHT_K(FIRST, NEXT)                                                                       \
+    _Pragma("GCC unroll 2") for (unsigned v = 0; v < 2; ++v) {                                        \
+        const int8x16_t both = vld1q_s8(w + 16 * FIRST + 16 * v);                                     \
+        const int8x16_t first = vshlq_n_s8(both, 4), second = vandq_s8(both, top);                    \
+        _Pragma("GCC unroll 4") for (unsigned r = 0; r < ROWS; ++r) {                                 \
+            low[r][v] = vdotq_laneq_s32(low[r][v], first, activations[r], FIRST);                     \
+            high[r][v] = vdotq_laneq_s32(high[r][v], second, activations[r], NEXT);                   \
+        }                                                                                             \
+    }
+    int64_t k = t.depth;
+    for (; k >= 16; k -= 16, w += 64) {
+        __builtin_prefetch(w + 1024);
+        int8x16_t activations[ROWS];
+#pragma GCC unroll 4
+        for (unsigned r = 0; r < ROWS; ++r) {
+            activations[r] = vld1q_s8(x[r]);
+            x[r] += 16;
+        }
+        ZP_EIGHT_K(0, 1)
+        ZP_EIGHT_K(2, 3)
+    }
+    if (k > 0) {
+        int8x16_t activations[ROWS];
+#pragma GCC unroll 4
+        for (unsigned r = 0; r < ROWS; ++r) activations[r] = vcombine_s8(vld1_s8(x[r]), vdup_n_s8(0));
+        ZP_EIGHT_K(0, 1)
+    }
+#undef ZP_EIGHT_K
+    int32x4_t sum[ROWS][2];
+#pragma GCC unroll 4
+    for (unsigned r = 0; r < ROWS; ++r) {
+        const int32x4_t correction = vdupq_n_s32(t.corrections ? t.corrections[r] : 0);
+#pragma GCC unroll 2
+        for (unsigned v = 0; v < 2; ++v)
+            sum[r][v] = plus(minus(t.column(kBias, v), correction), vshrq_n_s32(vaddq_s32(low[r][v], high[r][v]), 4));
+    }
+    finish(t, sum);
 }
 
 inline void multiply(const Tile &t, int64_t rows) {
@@ -116,6 +175,15 @@ inline void multiply(const Tile &t, int64_t rows) {
     }
 }
 
+inline void multiply_four_bit(const Tile &t, int64_t rows) {
+    switch (rows) {
+        case 1: return multiply_four_bit_tile<1>(t);
+        case 2: return multiply_four_bit_tile<2>(t);
+        case 3: return multiply_four_bit_tile<3>(t);
+        default: return multiply_four_bit_tile<4>(t);
+    }
+}
+
 }  // namespace
 
 void zp_conv_2d_s8_neondot(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end) {
@@ -124,6 +192,10 @@ void zp_conv_2d_s8_neondot(const void *params, const zp_buffers *buffers, int32_
 
 void zp_fully_connected_s8_neondot(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end) {
     fully_connected(params, buffers, begin, end, kOrderNeonDot, kTileRows, multiply);
+}
+
+void zp_fully_connected_s8_neondot_rows_4bit(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end) {
+    fully_connected(params, buffers, begin, end, kOrderNeonDotFourBit, kMostFourBitRows, multiply_four_bit);
 }
 
 }  // namespace zp

@@ -10,11 +10,13 @@ namespace {
 void pack_channel(const ArmMatmul &s, const int8_t *from, const int32_t *bias, int64_t channel, int64_t lane, int32_t *flags,
                   int32_t *columns, int8_t *weights) {
     const int64_t step = s.order.step, together = s.order.together;
-    int8_t *to = weights + lane / together * together * s.pitch() + lane % together * step;
+    const int64_t bytes = step * s.order.bits / 8;  // of a channel's stretch of `step`
+    int8_t *to = weights + lane / together * together * s.pitch() * s.order.bits / 8 + lane % together * bytes;
     uint32_t column_sum = 0;
     for (int64_t k = 0; k < s.k; ++k) {
         const int8_t w = from[channel * s.k + k];
-        to[k / step * step * together + k % step] = w;
+        int8_t &at = to[k / step * bytes * together + k % bytes];
+        at = bytes == step ? w : static_cast<int8_t>(k % step < bytes ? (w & 15) : ((w << 4) | at));
         column_sum += static_cast<uint32_t>(w);
         if (w == -128) flags[kHasMinimum] = 1;
     }
@@ -43,6 +45,10 @@ void pack(const ArmMatmul &s, const void *const *inputs, void *packed) {
 }
 
 // Many tiny groups would leave a panel nearly empty; one product of a channel or two is a depthwise kernel's business.
+bool accepts_four_bit(const zp_fully_connected_params &p) {
+    return p.four_bit_weights != 0 && p.rows <= kMostFourBitRows && p.in_features <= kMostFourBitDepth;
+}
+
 bool accepts(const ArmMatmul &s) { return (s.groups == 1 || s.channels >= 4) && s.k <= kMostDepth && s.units() <= INT32_MAX; }
 
 }  // namespace
@@ -64,5 +70,27 @@ ZP_MATMUL_FUNCTIONS(conv_2d, neondot, kOrderNeonDot)
 ZP_MATMUL_FUNCTIONS(fully_connected, neon, kOrderNeon)
 ZP_MATMUL_FUNCTIONS(fully_connected, neondot, kOrderNeonDot)
 #undef ZP_MATMUL_FUNCTIONS
+
+#define ZP_FOUR_BIT_FUNCTIONS(isa, order)                                                                                      \
+    static ArmMatmul four_bit_##isa(const void *params) {                                                                      \
+        return arm_matmul(*static_cast<const zp_fully_connected_params *>(params), order);                                     \
+    }                                                                                                                          \
+    bool zp_fully_connected_4bit_##isa##_accepts(const void *params) {                                                         \
+        return accepts_four_bit(*static_cast<const zp_fully_connected_params *>(params)) && accepts(four_bit_##isa(params));   \
+    }                                                                                                                          \
+    size_t zp_fully_connected_4bit_##isa##_packed_bytes(const void *params) {                                                  \
+        const ArmMatmul s = four_bit_##isa(params);                                                                            \
+        return static_cast<size_t>(s.panels() * s.panel_bytes());                                                              \
+    }                                                                                                                          \
+    void zp_fully_connected_4bit_##isa##_pack(const void *params, const void *const *inputs, void *packed) {                   \
+        pack(four_bit_##isa(params), inputs, packed);                                                                          \
+    }                                                                                                                          \
+    size_t zp_fully_connected_4bit_##isa##_scratch_bytes(const void *params) {                                                 \
+        return static_cast<size_t>(four_bit_##isa(params).scratch_bytes());                                                    \
+    }                                                                                                                          \
+    int64_t zp_fully_connected_4bit_##isa##_units(const void *params) { return four_bit_##isa(params).units(); }
+ZP_FOUR_BIT_FUNCTIONS(neon, kOrderNeonFourBit)
+ZP_FOUR_BIT_FUNCTIONS(neondot, kOrderNeonDotFourBit)
+#undef ZP_FOUR_BIT_FUNCTIONS
 
 }  // namespace zp

@@ -3,6 +3,19 @@
 
 namespace zp {
 
+// Kernels that keep half a byte of each weight trust the attribute, so it is proved here.
+static void expect_four_bits(StepReader &step) {
+    const TensorSpec &w = step.input(1);
+    step.require(w.data != nullptr, "four_bit_weights", "is for weights that are a constant of their own");
+    const auto *codes = static_cast<const std::int8_t *>(w.data);
+    std::int8_t low = 0, high = 0;
+    for (std::int64_t i = 0, n = elements(w); i < n; ++i) {
+        low = codes[i] < low ? codes[i] : low;
+        high = codes[i] > high ? codes[i] : high;
+    }
+    step.require(low >= -8 && high <= 7, "four_bit_weights", "is set, but a weight is outside [-8, 7]");
+}
+
 void prepare_fully_connected(StepReader &step, Prepared &out) {
     step.expect_operands(2, 3, 1);
     step.expect_int8(2);
@@ -24,6 +37,10 @@ void prepare_fully_connected(StepReader &step, Prepared &out) {
         // The exact profile takes M as it comes from a double: a 31-bit multiplier and 22 more bits.
         step.array("multiplier", p.out_features, 0, INT32_MAX);
         p.multiplier_low = out.params.keep(step.array("multiplier_low", p.out_features, 0, (1 << 22) - 1));
+    }
+    if (step.has("four_bit_weights") && step.scalar("four_bit_weights", 0, 1)) {
+        expect_four_bits(step);
+        p.four_bit_weights = 1;
     }
     out.units = product({p.rows, p.out_features});
     out.work = product({p.rows, p.out_features, p.in_features});

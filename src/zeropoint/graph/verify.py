@@ -85,6 +85,8 @@ def _fault(t: Tensor) -> str | None:
         return f"is {t.dtype}, but its data is {t.data.dtype}; convert the data"
     if t.data.shape != tuple(t.shape):
         return f"has shape {list(t.shape)}, but its data has {list(t.data.shape)}; reshape the data"
+    if t.dtype == "int4" and t.data.size and not (t.data.min() >= -8 and t.data.max() <= 7):
+        return "is int4, but holds a code outside [-8, 7]; quantize it to 4 bits"
     if stored.kind == "f" and not np.isfinite(t.data).all():
         return "holds a number that is not finite; find where it was made"
     return None

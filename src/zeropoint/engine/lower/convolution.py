@@ -141,6 +141,25 @@ def _channel_tables(op: Op, to: Lowering, attrs: dict[str, AttrValue], factors: 
     return np.ascontiguousarray(rows.T)
 
 
+def _four_bits(to: Lowering, w: int, zero_point: int) -> tuple[int, int, bool]:
+    """Weights of a fully connected layer: program index, zero point, and whether they are known to lie in [-8, 7].
+
+    So do INT4 weights, and those of any 8-bit type that span 16 codes or fewer, once they and their zero point move
+    together (``w - Z`` stays what it was). Kernels then read half a byte for each.
+    """
+    codes = to_int8(to.required_constant(w, "the weights"))
+    if codes.size == 0 or int(np.ptp(codes[0].astype(np.int16))) > 15:  # most layers: one look at one row
+        return to.use(w), zero_point, False
+    low, high = int(codes.min()), int(codes.max())
+    origin = 0 if low >= -8 and high <= 7 else low + 8
+    if high - low > 15 or not -128 <= zero_point - origin <= 127:
+        return to.use(w), zero_point, False
+    if origin == 0:
+        return to.use(w), zero_point, True
+    moved = (codes - np.int16(origin)).astype(np.int8)
+    return to.constant_of(moved, f"{to.tensor(w).name}:four_bits"), zero_point - origin, True
+
+
 def fully_connected(op: Op, to: Lowering) -> None:
     """fully_connected -> fully_connected on ``[rows, in_features]``, whatever the input's rank."""
     x, w, y = op.inputs[0], op.inputs[1], op.outputs[0]
@@ -153,6 +172,7 @@ def fully_connected(op: Op, to: Lowering) -> None:
         raise GraphError(f"{elements} input values do not divide into rows of {in_features}")
     per_channel = to.scales(w).size > 1
     weight_zero_point = _weights(to, w, symmetric=per_channel)
+    weights, weight_zero_point, four_bits = _four_bits(to, w, weight_zero_point)
     bias = _bias(op, to, out_features)
     # The one operation whose reference kernel multiplies by the exact M and rounds once.
     real = real_multipliers(to, x, w, y, out_features, single_product=True)
@@ -167,9 +187,10 @@ def fully_connected(op: Op, to: Lowering) -> None:
         "multiplier": multiplier,
         "multiplier_low": multiplier_low,
         "shift": shift,
+        **({"four_bit_weights": 1} if four_bits else {}),
         **to.clamp(op, y),
     }
-    to.step("fully_connected", [to.use(x), to.use(w), bias], [to.define(y)], attrs)
+    to.step("fully_connected", [to.use(x), weights, bias], [to.define(y)], attrs)
 
 
 def transpose_conv(op: Op, to: Lowering) -> None:
