@@ -39,6 +39,11 @@ _FIXED = {
 _FIXED_INT16 = {"logistic": (1 / 32768, 0), "softmax": (1 / 32768, 0)}
 
 
+def _codes(q: Quantization) -> str:
+    """The zero points as an error names them: files may leave them out."""
+    return ", ".join(map(str, q.zero_point)) or "nothing"
+
+
 def _named(graph: Graph, t: int) -> str:
     return f"tensor {t} ({graph.tensors[t].name!r})"
 
@@ -198,7 +203,7 @@ def _same_map(graph: Graph, where: str, inputs: list[int], outputs: tuple[int, .
         if not close or q.zero_point != first.zero_point:
             raise GraphError(
                 f"{where} moves codes without rescaling, but {_named(graph, tensors[0])} has S={first.scale[0]!r} "
-                f"Z={first.zero_point[0]} and {_named(graph, t)} has S={q.scale[0]!r} Z={q.zero_point[0]}; give them "
+                f"Z={_codes(first)} and {_named(graph, t)} has S={q.scale[0]!r} Z={_codes(q)}; give them "
                 "one (S, Z), or insert a quantize"
             )
 
