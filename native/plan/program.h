@@ -25,8 +25,9 @@ struct TensorSpec {
     std::vector<std::int64_t> shape;
     DType dtype = DType::int8;
     const void *data = nullptr;  // constant: C-contiguous, outlives the plan, never written
+    bool mapped = false;         // the constant lies in a mapping of a file that nobody writes: its pages may go once it is packed
     int alias = -1;              // an earlier tensor whose bytes these are (a reshape)
-    bool flip = false;           // graph input or output whose bytes are XORed with 0x80 at the edge (uint8 outside)
+    bool flip = false;           // graph input, output or constant whose bytes are XORed with 0x80 at the edge (uint8 outside)
 };
 
 struct Attribute {

@@ -160,7 +160,7 @@ inline MatmulShape matmul_shape(const zp_fully_connected_params &p) {
             p.weight_zero_point, p.output_zero_point, p.clamp_min, p.clamp_max, p.multiplier, p.shift, p.multiplier_low};
 }
 
-// Panels of one layout into zeroed memory. False: some panel is not centred (only of lifted layouts).
+// Panels of one layout into memory of any contents. False: some panel is not centred (only of lifted layouts).
 bool matmul_pack_panels(const MatmulShape &s, const MatmulLayout &l, const void *const *inputs, uint8_t *panels);
 
 // What a registry function packs for: a layout, or AVX2, which has two and chooses (packing_avx2.cc).

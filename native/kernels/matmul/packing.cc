@@ -1,4 +1,7 @@
 // Weights into panels, and everything that depends on weights alone into the bias. Runs once, on any CPU.
+//
+// At the speed of memory: sums and transposes are written for SSE2, which every x86-64 CPU has.
+#include <emmintrin.h>
 #include <string.h>
 
 #include "matmul.h"
@@ -11,26 +14,74 @@ struct WeightSums {
     bool centred;       // every w - Zw fits a signed byte
 };
 
+int64_t halves_added(__m128i v) { return _mm_cvtsi128_si64(_mm_add_epi64(v, _mm_unpackhi_epi64(v, v))); }
+
+__m128i load(const void *from) { return _mm_loadu_si128(static_cast<const __m128i *>(from)); }
+void store(void *to, __m128i v) { _mm_storeu_si128(static_cast<__m128i *>(to), v); }
+
+// As unsigned bytes u = w + 128, where one instruction adds up distances: from 0 for the sum, from Zw for the size.
 WeightSums sums_of(const int8_t *w, int64_t n, int32_t zero_point) {
-    WeightSums s = {0, 0, true};
-    const auto minus = static_cast<int16_t>(zero_point);
-    int16_t low = 0, high = 0;
-    for (int64_t done = 0; done < n;) {  // in pieces whose sums fit int16, where compilers add eight at a time
-        const int64_t end = n - done > 128 ? done + 128 : n;
-        int16_t sum = 0, size = 0;
-        for (int64_t i = done; i < end; ++i) {
-            const auto v = static_cast<int16_t>(w[i] - minus), negated = static_cast<int16_t>(-v);
-            sum = static_cast<int16_t>(sum + v);
-            size = static_cast<int16_t>(size + (v < negated ? negated : v));
-            low = v < low ? v : low;
-            high = v > high ? v : high;
-        }
-        s.sum += sum;
-        s.size += size;
-        done = end;
+    const __m128i top = _mm_set1_epi8(-128), zero = _mm_setzero_si128(), minus = _mm_set1_epi8(static_cast<char>(zero_point ^ -128));
+    __m128i sum = zero, size = zero, low = _mm_set1_epi8(-1), high = zero;
+    int64_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        const __m128i u = _mm_xor_si128(load(w + i), top);
+        sum = _mm_add_epi64(sum, _mm_sad_epu8(u, zero));
+        size = _mm_add_epi64(size, _mm_sad_epu8(u, minus));
+        low = _mm_min_epu8(low, u);
+        high = _mm_max_epu8(high, u);
     }
-    s.centred = low >= -128 && high <= 127;
+    WeightSums s = {halves_added(sum) - i * (128 + zero_point), halves_added(size), true};
+    uint8_t least[16], most[16];
+    store(least, low);
+    store(most, high);
+    int32_t smallest = 255, largest = 0;
+    for (int lane = 0; lane < 16; ++lane) {
+        smallest = least[lane] < smallest ? least[lane] : smallest;
+        largest = most[lane] > largest ? most[lane] : largest;
+    }
+    for (; i < n; ++i) {
+        const int32_t u = w[i] + 128, v = w[i] - zero_point;
+        s.sum += v;
+        s.size += v < 0 ? -v : v;
+        smallest = u < smallest ? u : smallest;
+        largest = u > largest ? u : largest;
+    }
+    s.centred = n == 0 || (smallest - 128 - zero_point >= -128 && largest - 128 - zero_point <= 127);
     return s;
+}
+
+// Four rows of four values of 32 bits, columns to rows.
+void transpose(__m128i (&v)[4]) {
+    const __m128i a = _mm_unpacklo_epi32(v[0], v[1]), b = _mm_unpacklo_epi32(v[2], v[3]);
+    const __m128i c = _mm_unpackhi_epi32(v[0], v[1]), d = _mm_unpackhi_epi32(v[2], v[3]);
+    v[0] = _mm_unpacklo_epi64(a, b);
+    v[1] = _mm_unpackhi_epi64(a, b);
+    v[2] = _mm_unpacklo_epi64(c, d);
+    v[3] = _mm_unpackhi_epi64(c, d);
+}
+
+// 16 values of four channels, `pitch` apart, into four neighbouring lanes of four groups (bytes) or eight (words).
+void spread_four_bytes(const int8_t *w, int64_t pitch, int32_t minus, uint8_t *to, int64_t step) {
+    const __m128i less = _mm_set1_epi8(static_cast<char>(minus));
+    __m128i v[4];
+    for (int c = 0; c < 4; ++c) v[c] = _mm_sub_epi8(load(w + c * pitch), less);
+    transpose(v);
+    for (int group = 0; group < 4; ++group) store(to + group * step, v[group]);
+}
+
+void spread_four_words(const int8_t *w, int64_t pitch, int32_t minus, uint8_t *to, int64_t step) {
+    const __m128i less = _mm_set1_epi16(static_cast<int16_t>(minus)), zero = _mm_setzero_si128();
+    __m128i low[4], high[4];
+    for (int c = 0; c < 4; ++c) {
+        const __m128i v = load(w + c * pitch);
+        low[c] = _mm_sub_epi16(_mm_srai_epi16(_mm_unpacklo_epi8(zero, v), 8), less);
+        high[c] = _mm_sub_epi16(_mm_srai_epi16(_mm_unpackhi_epi8(zero, v), 8), less);
+    }
+    transpose(low);
+    transpose(high);
+    for (int group = 0; group < 4; ++group) store(to + group * step, low[group]);
+    for (int group = 0; group < 4; ++group) store(to + (4 + group) * step, high[group]);
 }
 
 // One channel's weights into its lane: the groups of a segment are `lanes` groups apart.
@@ -140,21 +191,31 @@ void fill_table(const MatmulShape &s, const MatmulLayout &l, const Panel &p, uin
     memcpy(table + 6 * 4 * l.panel(), &flags, sizeof flags);
 }
 
+// One segment of a panel. Four channels lie in four neighbouring lanes, so that they are transposed together.
+void pack_segment(const MatmulLayout &l, const Panel &p, const int8_t *w, int64_t pitch, int64_t n, int32_t minus, uint8_t *to) {
+    const int64_t step = p.line() * 4, whole = n / 16 * 16;
+    for (int64_t k = 0; k < whole; k += 16)
+        for (int64_t c = 0; c + 4 <= p.width; c += 4) {
+            const auto spread_four = l.lifted() ? spread_four_bytes : spread_four_words;
+            spread_four(w + c * pitch + k, pitch, minus, to + k / l.group * step + p.lane(c) * 4, step);
+        }
+    for (int64_t c = 0; c < p.width; ++c) {
+        const int64_t done = c < p.width / 4 * 4 ? whole : 0;
+        const auto spread = l.lifted() ? spread_bytes : spread_words;
+        spread(w + c * pitch + done, n - done, minus, to + done / l.group * step + p.lane(c) * 4, step);
+    }
+}
+
 void pack_panel(const MatmulShape &s, const MatmulLayout &l, const int8_t *weights, const int32_t *bias, Panel &p, uint8_t *to) {
     measure_panel(s, l, weights, bias, p);
     const int32_t minus = l.lifted() && !p.centred ? 0 : s.weight_zero_point;
-    const int64_t step = p.line() * 4, segment_bytes = s.segment_padded(l) / l.group * step;
-    for (int64_t c = 0; c < p.width; ++c) {
-        const int8_t *w = weights + (p.first + c) * s.k();
-        uint8_t *lane = to + p.lane(c) * 4;
-        for (int64_t segment = 0; segment < s.segments(); ++segment, w += s.segment_k(), lane += segment_bytes) {
-            if (l.lifted()) {
-                spread_bytes(w, s.segment_k(), minus, lane, step);
-            } else {
-                spread_words(w, s.segment_k(), minus, lane, step);
-            }
-        }
-    }
+    const int64_t segment_bytes = s.segment_padded(l) / l.group * p.line() * 4;
+    // Lanes without a channel and the ends of segments are zeros.
+    const bool full = p.width == p.line() && s.segment_k() == s.segment_padded(l);
+    if (!full) memset(to, 0, static_cast<size_t>(s.segments() * segment_bytes));
+    memset(to + s.weight_bytes(l), 0, static_cast<size_t>(s.panel_bytes(l) - s.weight_bytes(l)));
+    for (int64_t segment = 0; segment < s.segments(); ++segment)
+        pack_segment(l, p, weights + p.first * s.k() + segment * s.segment_k(), s.k(), s.segment_k(), minus, to + segment * segment_bytes);
     fill_table(s, l, p, to + s.weight_bytes(l));
 }
 
@@ -176,7 +237,6 @@ bool matmul_pack_panels(const MatmulShape &s, const MatmulLayout &l, const void 
 int64_t matmul_packed_bytes(const MatmulShape &s, const MatmulLayout &l) { return s.panels(l) * s.panel_bytes(l); }
 
 void matmul_pack(const MatmulShape &s, const MatmulLayout &l, const void *const *inputs, void *packed) {
-    memset(packed, 0, static_cast<size_t>(matmul_packed_bytes(s, l)));
     matmul_pack_panels(s, l, inputs, static_cast<uint8_t *>(packed));
 }
 

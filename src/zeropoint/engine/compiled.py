@@ -17,6 +17,7 @@ from zeropoint.engine.lower import lower
 from zeropoint.engine.lower.lowering import from_int8
 from zeropoint.engine.program import Program
 from zeropoint.errors import EngineError, InputError
+from zeropoint.formats.mapped import mapped_file
 from zeropoint.graph import Graph
 
 # Bytes of the values that live at once in a run. A file of a hundred bytes may claim tensors of 2^31 elements; networks
@@ -203,6 +204,8 @@ def compile_graph(
     try:
         edges = find_edges(graph)
         program = lower(graph, inputs=edges.inputs, outputs=edges.outputs, skip=edges.skip, fuse=not keep)
+        for file in {mapped_file(t.data) for t in program.tensors} - {None}:
+            file.check()
         plan = native().Plan(
             tensors=[t.record() for t in program.tensors],
             steps=[s.record() for s in program.steps],

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from zeropoint.formats.mapped import mapped_file
+
 AttrValue = int | np.ndarray
 
 
@@ -20,7 +22,7 @@ class ProgramTensor:
     """One array of the program.
 
     ``data`` is set for a constant; ``alias`` is the program index of an earlier tensor whose storage this one shares
-    (a reshape). ``flip`` marks an input or output that is uint8 for the caller: its top bit is inverted on the way.
+    (a reshape). ``flip`` marks an input, output or constant that is uint8 outside: its top bit is inverted on the way.
     """
 
     name: str
@@ -39,6 +41,7 @@ class ProgramTensor:
             "data": self.data,
             "alias": self.alias,
             "flip": self.flip,
+            "mapped": mapped_file(self.data) is not None,
         }
 
 

@@ -36,7 +36,7 @@ def graph_of(model: Source) -> Graph:
     if isinstance(model, Graph):
         verify(model, integer_only=True)
         return model
-    return load(model)
+    return load(model, mapped=True)
 
 
 class Session:
@@ -46,7 +46,8 @@ class Session:
     >>> scores = session.run(images)                    # uint8 [N, H, W, C] -> uint8 [N, classes]
 
     Args:
-        model: a path, the bytes of a ``.tflite`` file, or a ``Graph``.
+        model: a path, the bytes of a ``.tflite`` file, or a ``Graph``. A path's file stays mapped while the session
+            lives: replace it (as ``save`` does), never write into it.
         threads: worker threads of one run, 1 to 1024. Results never depend on it.
         isa: the highest instruction set to use, as named by ``isas()``; None takes ``ZEROPOINT_ISA`` from the
             environment, else the best of this CPU. Results never depend on it.

@@ -11,16 +11,21 @@ from pathlib import Path
 
 from zeropoint.errors import FormatError
 from zeropoint.formats.atomic import write_atomically
+from zeropoint.formats.mapped import map_file
 from zeropoint.formats.tflite.reader import read
 from zeropoint.graph import Graph
 
 __all__ = ["dumps", "load", "loads", "save"]
 
 
-def load(source: str | os.PathLike[str] | bytes | bytearray | memoryview, *, integer_only: bool = True) -> Graph:
+def load(
+    source: str | os.PathLike[str] | bytes | bytearray | memoryview, *, integer_only: bool = True, mapped: bool = False
+) -> Graph:
     """The graph of a ``.tflite`` file, given as a path or as the file's bytes.
 
-    Constants are read-only views on the file's bytes. ``integer_only=False`` also admits float and
+    Constants are read-only views on the file's bytes. ``mapped=True`` leaves those in the file, given as a path,
+    instead of reading it: half the memory, but nobody may write into the file while the graph is in use (``save``
+    puts a new one in its place, which is fine). ``integer_only=False`` also admits float and
     hybrid networks (to look at them: the engine runs integers). Raises ``FormatError`` for what is no
     intact TFLite file, ``UnsupportedError`` for what a sound file asks and we do not speak, ``GraphError``
     for a network that breaks a rule or computes in floats; each names the file and the place in it.
@@ -31,7 +36,7 @@ def load(source: str | os.PathLike[str] | bytes | bytearray | memoryview, *, int
     try:
         if path.exists() and not path.is_file():
             raise FormatError(f"{path}: not a file (a directory or a device); give the path of a .tflite file")
-        data = path.read_bytes()
+        data = map_file(path) if mapped else path.read_bytes()
     except (OSError, ValueError) as error:
         raise FormatError(f"{path}: cannot be read ({error}); check the path") from error
     return read(data, name=str(path), integer_only=integer_only)
