@@ -1,7 +1,6 @@
 #include "plan.h"
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cstring>
 
@@ -15,14 +14,8 @@ namespace zp {
 // Elementary operations that a piece of work should have before another thread is worth waking (some microseconds).
 static constexpr std::int64_t kWorkPerPiece = 1 << 16;
 
-// Kernels look at an absent optional operand (a bias), so there is always one to look at.
-static constexpr std::size_t kMinOperands = 3;
-
 // A first workspace larger than this is no part of the slab: it would be reserved for a session that may never run.
 static constexpr std::size_t kMostInSlab = std::size_t{64} << 20;
-
-// More threads do not pack faster: memory is the limit.
-static constexpr std::size_t kMostPackers = 8;
 
 struct Plan::Workspace {
     Slab own;  // none: it lies in the plan's
@@ -166,84 +159,20 @@ void Plan::lift_constants() {
         }
 }
 
-// What the threads that pack share. They take one step after the other, each into its own slab.
-struct Plan::Packing {
-    struct Task {
-        std::size_t step, most;  // most: bytes that it may take
-        std::vector<const void *> data;
-    };
-    Plan &plan;
-    std::vector<Task> tasks;
-    std::vector<Pages> flipped;  // of each packer: constants of one step in the engine's codes
-    std::atomic<std::size_t> next{0};
-
-    // `begin`..`end` are packers, not steps: a thread that is late finds nothing to do.
-    static void run(void *context, std::int32_t begin, std::int32_t end, int) {
-        auto &packing = *static_cast<Packing *>(context);
-        for (std::int32_t packer = begin; packer < end; ++packer)
-            for (std::size_t i; (i = packing.next.fetch_add(1)) < packing.tasks.size();)
-                packing.pack(packing.tasks[i], static_cast<std::size_t>(packer));
-    }
-
-    void pack(Task &task, std::size_t packer) {
-        Step &step = plan.steps_[task.step];
-        std::size_t used = 0;
-        for (std::size_t i = 1; i < step.inputs.size(); ++i) {
-            const TensorSpec *constant = plan.constant(step.inputs[i]);
-            if (constant == nullptr || !constant->flip) continue;
-            const auto size = static_cast<std::size_t>(bytes(*constant));
-            std::uint8_t *codes = flipped[packer].data() + used;
-            copy_edge(codes, constant->data, size, true);
-            task.data[i] = codes;
-            used += aligned_size(size);
-        }
-        const void *params = step.params.get();
-        Slab &slab = plan.slabs_[packer];
-        std::uint8_t *to = slab.next();
-        step.kernel->pack(params, task.data.data(), to);
-        slab.take(step.kernel->kept_bytes ? step.kernel->kept_bytes(params, to) : task.most);
-        step.packed = to;
-        for (std::size_t i = 1; i < step.inputs.size(); ++i) {
-            const TensorSpec *constant = plan.constant(step.inputs[i]);
-            if (constant != nullptr && constant->mapped) drop_file_pages(constant->data, static_cast<std::size_t>(bytes(*constant)));
-        }
-    }
-};
-
 void Plan::pack_steps() {
-    Packing packing{*this, {}, {}, {}};
-    std::size_t most = 0, most_flipped = 0;
-    for (std::size_t s = 0; s < steps_.size(); ++s) {
-        const Step &step = steps_[s];
+    std::vector<PackingTask> tasks;
+    for (Step &step : steps_) {
         if (step.kernel->pack == nullptr) continue;
-        Packing::Task task = {s, step.kernel->packed_bytes(step.params.get()), {}};
-        std::size_t flipped = 0;
-        for (int t : step.inputs) {
-            const TensorSpec *constant = this->constant(t);
-            task.data.push_back(constant ? constant->data : nullptr);
-            if (constant && constant->flip) flipped += aligned_size(static_cast<std::size_t>(bytes(*constant)));
-        }
-        while (task.data.size() < kMinOperands) task.data.push_back(nullptr);
-        most += task.most;
-        most_flipped = std::max(most_flipped, flipped);
-        packing.tasks.push_back(std::move(task));
+        tasks.push_back({step.kernel, step.params.get(), {}, &step.packed});
+        for (std::size_t i = 0; i < step.inputs.size(); ++i) tasks.back().constants.push_back(i > 0 ? constant(step.inputs[i]) : nullptr);
     }
-    const std::size_t packers = std::min({static_cast<std::size_t>(pool_->threads()), kMostPackers, std::max(packing.tasks.size(), std::size_t{1})});
-    if (packers > 1)  // the largest first, so that all end at the same time
-        std::stable_sort(packing.tasks.begin(), packing.tasks.end(), [](const auto &a, const auto &b) { return a.most > b.most; });
     const std::size_t workspace = workspace_bytes();
-    for (std::size_t i = 0; i < packers; ++i) {
-        slabs_.emplace_back(most + (i == 0 && workspace <= kMostInSlab ? workspace : 0), packing.tasks.size() + 2);
-        packing.flipped.emplace_back(most_flipped);
+    slabs_ = pack(std::move(tasks), *pool_, workspace <= kMostInSlab ? workspace : 0);
+    if (workspace <= kMostInSlab) {
+        free_.push_back(std::make_unique<Workspace>());
+        lay_out_workspace(*free_.back(), slabs_[0]);
     }
-    pool_->run(static_cast<std::int32_t>(packers), 1, Packing::run, &packing);
-    for (std::size_t i = 0; i < packers; ++i) {
-        if (i == 0 && workspace <= kMostInSlab) {
-            free_.push_back(std::make_unique<Workspace>());
-            lay_out_workspace(*free_.back(), slabs_[i]);
-        }
-        slabs_[i].close();
-    }
+    slabs_[0].close();
 }
 
 // The lifetime whose buffer the step's output can take over, or -1: an input's that nobody reads later. Where the step reads

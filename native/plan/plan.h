@@ -14,6 +14,7 @@
 
 #include "../kernels/registry.h"
 #include "arena.h"
+#include "packing.h"
 #include "pages.h"
 #include "pool.h"
 #include "program.h"
@@ -69,7 +70,6 @@ private:
         bool in_place[2];  // the output may lie where input 0, where input 1 was
     };
     struct Workspace;
-    struct Packing;
 
     void check_tensors() const;
     void check_order() const;

@@ -23,6 +23,7 @@ from zeropoint.engine.profile import StepTime, step_times
 from zeropoint.engine.program import Program
 from zeropoint.errors import InputError, UnsupportedError, ZeropointError
 from zeropoint.formats import load
+from zeropoint.formats.mapped import mapped_files
 from zeropoint.graph import Graph, infer_shapes, verify
 
 CACHED_PLANS = 4
@@ -46,8 +47,8 @@ class Session:
     >>> scores = session.run(images)                    # uint8 [N, H, W, C] -> uint8 [N, classes]
 
     Args:
-        model: a path, the bytes of a ``.tflite`` file, or a ``Graph``. A path's file stays mapped while the session
-            lives: replace it (as ``save`` does), never write into it.
+        model: a path, the bytes of a ``.tflite`` file, or a ``Graph``. A path's file is mapped, not copied, while the
+            session lives: replace it (as ``save`` does), never write into it; or give its bytes.
         threads: worker threads of one run, 1 to 1024. Results never depend on it.
         isa: the highest instruction set to use, as named by ``isas()``; None takes ``ZEROPOINT_ISA`` from the
             environment, else the best of this CPU. Results never depend on it.
@@ -56,7 +57,8 @@ class Session:
             own wish; its limit is the machine's memory.)
 
     Raises:
-        FormatError, GraphError: a file that is damaged, or a network that breaks a rule.
+        FormatError, GraphError: a file that is damaged (or, when another batch is planned, was written into), or a
+            network that breaks a rule.
         UnsupportedError: an operation that the engine does not have; names it, its index and its tensor.
         EngineError: an unknown instruction set, or one that this CPU lacks; a network beyond ``arena_limit``.
 
@@ -75,6 +77,7 @@ class Session:
         if isinstance(arena_limit, bool) or not isinstance(arena_limit, int) or arena_limit < 1:
             raise InputError(f"arena_limit = {arena_limit!r}: a positive number of bytes is needed")
         self._graph = graph_of(model)
+        self._files = mapped_files(t.data for t in self._graph.tensors)
         self._threads = threads
         self._isa = isa
         self._arena_limit = arena_limit
@@ -169,6 +172,8 @@ class Session:
 
     def _plan(self, batch: int | None, *, keep: bool) -> Compiled:
         graph, limit = self._graph, self._arena_limit
+        for file in self._files:
+            file.check()
         if batch is not None:
             graph, limit = self._rebatched(batch), max(limit, memory_of_the_machine())
         try:

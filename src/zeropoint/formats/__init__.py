@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import cast
 
 from zeropoint.errors import FormatError
 from zeropoint.formats.atomic import write_atomically
@@ -23,8 +24,8 @@ def load(
 ) -> Graph:
     """The graph of a ``.tflite`` file, given as a path or as the file's bytes.
 
-    Constants are read-only views on the file's bytes. ``mapped=True`` leaves those in the file, given as a path,
-    instead of reading it: half the memory, but nobody may write into the file while the graph is in use (``save``
+    Constants are read-only views on the file's bytes. ``mapped=True`` leaves those in the file that a path names
+    instead of reading them: half the memory, but nobody may write into the file while the graph is in use (``save``
     puts a new one in its place, which is fine). ``integer_only=False`` also admits float and
     hybrid networks (to look at them: the engine runs integers). Raises ``FormatError`` for what is no
     intact TFLite file, ``UnsupportedError`` for what a sound file asks and we do not speak, ``GraphError``
@@ -32,11 +33,14 @@ def load(
     """
     if isinstance(source, bytes | bytearray | memoryview):
         return loads(source, integer_only=integer_only)
+    if mapped:
+        # (A mapping has what the reader asks of bytes.)
+        return read(cast(bytes, map_file(source)), name=os.fsdecode(source), integer_only=integer_only)
     path = Path(source)
     try:
         if path.exists() and not path.is_file():
             raise FormatError(f"{path}: not a file (a directory or a device); give the path of a .tflite file")
-        data = map_file(path) if mapped else path.read_bytes()
+        data = path.read_bytes()
     except (OSError, ValueError) as error:
         raise FormatError(f"{path}: cannot be read ({error}); check the path") from error
     return read(data, name=str(path), integer_only=integer_only)
