@@ -70,7 +70,7 @@ def test_the_file_s_weights_are_packed_and_nothing_else(flavour: str, threads: i
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     peak, own, file = (float(v) for v in done.stdout.split())
-    # int16 products take two bytes for a weight, tables and large pages some more; the file's own bytes are gone. A layer
+    # int16 products take two bytes for a weight, tables and large pages some more; the file itself is gone. A layer
     # is in memory twice while it is packed, for uint8 three times.
     packed = 2.2 * size if best == "avx2" else 1.2 * size
     print(f"{flavour}, {best}, {threads} threads, {size} MiB: at most {peak:.1f} MiB, own {own:.1f}, file {file:.1f}")

@@ -65,7 +65,7 @@ def _mapped(descriptor: int, path: str | os.PathLike[str], state: os.stat_result
     try:
         mapped = MappedFile(descriptor, 0, access=mmap.ACCESS_READ)
     except (OSError, ValueError):
-        with open(os.dup(descriptor), "rb") as file:
+        with os.fdopen(os.dup(descriptor), "rb") as file:
             return file.read()
     mapped.path, mapped.state = path, state
     return mapped
