@@ -80,7 +80,7 @@ private:
         }
         while (data.size() < kMinOperands) data.push_back(nullptr);
         std::uint8_t *to = slab.next();
-        task.kernel->pack(task.params, data.data(), to);
+        task.pack(task.params, data.data(), to);
         slab.take(task.kernel->kept_bytes ? task.kernel->kept_bytes(task.params, to) : bound(task));
         *task.packed = to;
         for (const TensorSpec *constant : task.constants)

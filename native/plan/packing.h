@@ -19,6 +19,7 @@ constexpr std::size_t kMinOperands = 3;
 
 struct PackingTask {
     const KernelRecord *kernel;  // one that packs
+    decltype(KernelRecord::pack) pack;
     const void *params;
     std::vector<const TensorSpec *> constants;  // by input; null: absent, or computed (the first)
     const std::uint8_t **packed;                // gets the place of the packed operand

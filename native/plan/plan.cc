@@ -163,7 +163,7 @@ void Plan::pack_steps() {
     std::vector<PackingTask> tasks;
     for (Step &step : steps_) {
         if (step.kernel->pack == nullptr) continue;
-        tasks.push_back({step.kernel, step.params.get(), {}, &step.packed});
+        tasks.push_back({step.kernel, step.kernel->pack, step.params.get(), {}, &step.packed});
         for (std::size_t i = 0; i < step.inputs.size(); ++i) tasks.back().constants.push_back(i > 0 ? constant(step.inputs[i]) : nullptr);
     }
     const std::size_t workspace = workspace_bytes();
