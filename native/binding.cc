@@ -279,10 +279,23 @@ private:
                 throw zp::PlanError(who + " 'data' has shape " + shape_text(shape_of(array)) + ", not " + shape_text(t.shape));
             constants_.push_back(array);
             t.data = aligned(array, static_cast<std::size_t>(zp::element_size(t.dtype)));
-            const nb::object mapped = get(d, "mapped");
-            t.mapped = !mapped.is_none() && nb::cast<bool>(mapped) && t.data == array.data();
+            if (const nb::object file = get(d, "file"); !file.is_none()) lies_in(file, t, array.nbytes());
         }
         return t;
+    }
+
+    // The mapping outlives the constant, which is a view on it. What anybody may write, or does not begin with a page, is no such file.
+    static void lies_in(nb::handle file, zp::TensorSpec &t, std::size_t bytes) {
+        Py_buffer view;
+        if (PyObject_GetBuffer(file.ptr(), &view, PyBUF_SIMPLE) != 0) throw nb::python_error();
+        const auto start = reinterpret_cast<std::uintptr_t>(view.buf), at = reinterpret_cast<std::uintptr_t>(t.data);
+        const auto size = static_cast<std::size_t>(view.len);
+        const bool is_file = view.readonly && start % 4096 == 0;
+        if (is_file && at >= start && at - start <= size && bytes <= size - (at - start)) {  // (not a copy that is aligned)
+            t.file = view.buf;
+            t.file_bytes = size;
+        }
+        PyBuffer_Release(&view);
     }
 
     // Where a file's bytes were not aligned to their type, a copy of them that is.

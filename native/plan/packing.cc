@@ -84,7 +84,7 @@ private:
         slab.take(task.kernel->kept_bytes ? task.kernel->kept_bytes(task.params, to) : bound(task));
         *task.packed = to;
         for (const TensorSpec *constant : task.constants)
-            if (constant && constant->mapped) drop_file_pages(constant->data, size_of(*constant));
+            if (constant && constant->file) drop_file_pages(constant->data, size_of(*constant), constant->file, constant->file_bytes);
     }
 
     std::vector<PackingTask> tasks_;

@@ -23,6 +23,9 @@ static constexpr std::size_t kLargePage = std::size_t{2} << 20;
 // Pieces from half a large page on are rounded up to whole ones.
 static constexpr std::size_t kLargeFrom = std::size_t{1} << 20;
 
+// Who looks at one page of a file gets as many bytes of it, if they are in memory anyway.
+static constexpr std::size_t kBroughtIn = std::size_t{64} << 10;
+
 static std::size_t page_size() {
     static const auto size = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
     return size;
@@ -98,10 +101,12 @@ void Slab::take(std::size_t bytes) {
     forbid(pages_.data() + end, used_ - end);
 }
 
-void drop_file_pages(const void *data, std::size_t bytes) {
-    const auto begin = reinterpret_cast<std::uintptr_t>(data) / page_size() * page_size();
-    const std::size_t size = rounded(reinterpret_cast<std::uintptr_t>(data) + bytes, page_size()) - begin;
-    madvise(reinterpret_cast<void *>(begin), size, MADV_DONTNEED);
+void drop_file_pages(const void *data, std::size_t bytes, const void *file, std::size_t file_bytes) {
+    const auto start = reinterpret_cast<std::uintptr_t>(file), end = start + rounded(file_bytes, page_size());
+    const auto first = reinterpret_cast<std::uintptr_t>(data) / kBroughtIn * kBroughtIn;
+    const auto last = rounded(reinterpret_cast<std::uintptr_t>(data) + bytes, kBroughtIn);
+    const std::uintptr_t from = first < start ? start : first, to = last > end ? end : last;
+    madvise(reinterpret_cast<void *>(from), to - from, MADV_DONTNEED);
 }
 
 }  // namespace zp

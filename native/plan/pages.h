@@ -55,9 +55,9 @@ private:
     std::size_t used_ = 0;
 };
 
-// The pages that hold `bytes` at `data`, in a mapping of a file that nobody writes, leave this process; whoever reads them later
-// finds them in the file again.
-void drop_file_pages(const void *data, std::size_t bytes);
+// Around `bytes` at `data`, in a mapping of a file that nobody writes, pages leave this process: those that hold them, and what the
+// system brought in beside them. Whoever reads one later finds it in the file again.
+void drop_file_pages(const void *data, std::size_t bytes, const void *file, std::size_t file_bytes);
 
 }  // namespace zp
 #endif

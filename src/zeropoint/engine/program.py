@@ -41,7 +41,7 @@ class ProgramTensor:
             "data": self.data,
             "alias": self.alias,
             "flip": self.flip,
-            "mapped": mapped_file(self.data) is not None,
+            "file": mapped_file(self.data),
         }
 
 
