@@ -275,21 +275,37 @@ private:
         if (const nb::object data = get(d, "data"); !data.is_none()) {
             Array array;
             if (!nb::try_cast(data, array)) throw zp::PlanError(who + " 'data' has to be a NumPy array");
-            if (array.dtype() != type_of(t.dtype).dlpack) throw zp::PlanError(who + " 'data' is not of its type " + type_of(t.dtype).name);
+            const auto &type = type_of(outer_dtype(t));
+            if (array.dtype() != type.dlpack) throw zp::PlanError(who + " 'data' is not of its type " + type.name);
             if (shape_of(array) != t.shape)
                 throw zp::PlanError(who + " 'data' has shape " + shape_text(shape_of(array)) + ", not " + shape_text(t.shape));
             constants_.push_back(array);
             t.data = aligned(array, static_cast<std::size_t>(zp::element_size(t.dtype)));
+            if (const nb::object file = get(d, "file"); !file.is_none()) lies_in(file, t, array.nbytes());
         }
         return t;
+    }
+
+    // The mapping outlives the constant, which is a view on it. What anybody may write, or does not begin with a page, is no such file.
+    static void lies_in(nb::handle file, zp::TensorSpec &t, std::size_t bytes) {
+        Py_buffer view;
+        if (PyObject_GetBuffer(file.ptr(), &view, PyBUF_SIMPLE) != 0) throw nb::python_error();
+        const auto start = reinterpret_cast<std::uintptr_t>(view.buf), at = reinterpret_cast<std::uintptr_t>(t.data);
+        const auto size = static_cast<std::size_t>(view.len);
+        const bool is_file = view.readonly && start % 4096 == 0;
+        if (is_file && at >= start && at - start <= size && bytes <= size - (at - start)) {  // (not a copy that is aligned)
+            t.file = view.buf;
+            t.file_bytes = size;
+        }
+        PyBuffer_Release(&view);
     }
 
     // Where a file's bytes were not aligned to their type, a copy of them that is.
     const void *aligned(const Array &array, std::size_t alignment) {
         if (reinterpret_cast<std::uintptr_t>(array.data()) % alignment == 0) return array.data();
-        copies_.emplace_back(array.nbytes());
-        std::memcpy(copies_.back().data(), array.data(), array.nbytes());
-        return copies_.back().data();
+        copies_.emplace_back(new std::uint64_t[array.nbytes() / sizeof(std::uint64_t) + 1]);
+        std::memcpy(copies_.back().get(), array.data(), array.nbytes());
+        return copies_.back().get();
     }
 
     static zp::StepSpec step_from(const nb::dict &d, std::size_t index) {
@@ -328,7 +344,7 @@ private:
 
     // Constants are used where they lie, so the arrays have to outlive the plan: declared before it.
     std::vector<Array> constants_;
-    std::vector<zp::Block> copies_;
+    std::vector<std::unique_ptr<std::uint64_t[]>> copies_;
     std::unique_ptr<zp::Plan> plan_;
 };
 

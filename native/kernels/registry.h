@@ -26,7 +26,8 @@ struct KernelRecord {
     // Null: takes every set of parameters.
     bool (*accepts)(const void *params) = nullptr;
     // Constant operands, rearranged once at planning time. The kernel then finds the packed bytes (64-byte aligned)
-    // in place of input 1. A record with `pack` is chosen only where the inputs from 1 on are constant.
+    // in place of input 1. A record with `pack` is chosen only where the inputs from 1 on are constant. Before it, the memory has any
+    // contents. Several steps may be packed at the same time.
     std::size_t (*packed_bytes)(const void *params) = nullptr;
     void (*pack)(const void *params, const void *const *inputs, void *packed) = nullptr;
     // Bytes of scratch that one thread needs. Null: none.
@@ -39,6 +40,8 @@ struct KernelRecord {
     // The same as `pack` with more thought, where that takes more time than a plan should by itself (PlanOptions::tune). Null: there
     // is nothing to think about.
     void (*pack_tuned)(const void *params, const void *const *inputs, void *packed) = nullptr;
+    // How many of `packed_bytes` the kernel needs, where only the packed operand tells: the rest goes back. Null: all.
+    std::size_t (*kept_bytes)(const void *params, const void *packed) = nullptr;
 
     std::uint32_t cpu_features() const { return isa_features(isa); }
 };

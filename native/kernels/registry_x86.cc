@@ -39,12 +39,17 @@ void add_x86_records(std::vector<KernelRecord> &r) {
     ZP_ROWS_OF(avx512vnni)
 #undef ZP_ROWS_OF
 #undef ZP_ROWS
-    r.push_back(tunable({"conv_2d", "s8", Isa::avx2, "conv_2d_s8_avx2", zp_conv_2d_s8_avx2, zp_conv_2d_accepts_avx2,
+    const auto shrinking = [](KernelRecord record) {
+        record.kept_bytes = zp_matmul_kept_bytes_avx2;
+        return record;
+    };
+    r.push_back(shrinking(tunable({"conv_2d", "s8", Isa::avx2, "conv_2d_s8_avx2", zp_conv_2d_s8_avx2, zp_conv_2d_accepts_avx2,
                          zp_conv_2d_packed_bytes_avx2, zp_conv_2d_pack_avx2, zp_conv_2d_scratch_bytes_avx2, zp_conv_2d_units_avx2},
-                        zp_conv_2d_pack_tuned_avx2));
+                        zp_conv_2d_pack_tuned_avx2)));
     ZP_MATMUL(conv_2d, avxvnni)
     ZP_MATMUL(conv_2d, avx512vnni)
     ZP_MATMUL(fully_connected, avx2)
+    r.back() = shrinking(r.back());
     ZP_MATMUL(fully_connected, avxvnni)
     ZP_MATMUL(fully_connected, avx512vnni)
 #undef ZP_MATMUL

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
-#include <new>
 
 #include "arena.h"
 #include "error.h"
@@ -12,24 +11,15 @@
 
 namespace zp {
 
-static constexpr std::size_t kAlignment = 64;
-
 // Elementary operations that a piece of work should have before another thread is worth waking (some microseconds).
 static constexpr std::int64_t kWorkPerPiece = 1 << 16;
 
-// Kernels look at an absent optional operand (a bias), so there is always one to look at.
-static constexpr std::size_t kMinOperands = 3;
-
-Block::Block(std::size_t bytes) {
-    const std::size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
-    data_.reset(static_cast<std::uint8_t *>(::operator new(std::max(rounded, kAlignment), std::align_val_t{kAlignment})));
-    std::memset(data_.get(), 0, rounded);
-}
-
-void Block::Free::operator()(std::uint8_t *p) const { ::operator delete(p, std::align_val_t{kAlignment}); }
+// A first workspace larger than this is no part of the slab: it would be reserved for a session that may never run.
+static constexpr std::size_t kMostInSlab = std::size_t{64} << 20;
 
 struct Plan::Workspace {
-    Block arena, scratch;
+    Slab own;  // none: it lies in the plan's
+    std::uint8_t *arena, *scratch;
     // Per step, the pointers that its kernel gets.
     std::vector<std::vector<const void *>> in;
     std::vector<std::vector<void *>> out;
@@ -41,8 +31,10 @@ Plan::Plan(Program program, const PlanOptions &options)
     check_tensors();
     check_order();
     prepare_steps(options);
+    lift_constants();
     lay_out_arena();
     pool_.reset(new Pool(threads_));
+    pack_steps(options.tune);
 }
 
 Plan::~Plan() = default;
@@ -102,17 +94,17 @@ void Plan::check_order() const {
     }
 }
 
-std::vector<const void *> Plan::constants_of(const StepSpec &step, bool *all_constant) const {
-    std::vector<const void *> data;
-    *all_constant = true;
-    for (std::size_t i = 0; i < step.inputs.size(); ++i) {
-        const int t = step.inputs[i];
-        const void *constant = t < 0 ? nullptr : program_.tensors[static_cast<std::size_t>(roots_[static_cast<std::size_t>(t)])].data;
-        data.push_back(constant);
-        if (i > 0 && t >= 0 && constant == nullptr) *all_constant = false;
-    }
-    while (data.size() < kMinOperands) data.push_back(nullptr);
-    return data;
+const TensorSpec *Plan::constant(int tensor) const {
+    if (tensor < 0) return nullptr;
+    const TensorSpec &root = program_.tensors[static_cast<std::size_t>(roots_[static_cast<std::size_t>(tensor)])];
+    return root.data ? &root : nullptr;
+}
+
+// The inputs from 1 on.
+bool Plan::all_constant(const StepSpec &step) const {
+    for (std::size_t i = 1; i < step.inputs.size(); ++i)
+        if (step.inputs[i] >= 0 && !constant(step.inputs[i])) return false;
+    return true;
 }
 
 void Plan::prepare_steps(const PlanOptions &options) {
@@ -132,19 +124,14 @@ void Plan::prepare_steps(const PlanOptions &options) {
 
         Step step;
         const void *params = prepared.params.get();
-        bool constant = false;
-        const std::vector<const void *> data = constants_of(spec, &constant);
-        step.kernel = choose_kernel(kernel_records(), spec.op, params, constant, bound, features);
+        step.kernel = choose_kernel(kernel_records(), spec.op, params, all_constant(spec), bound, features);
         if (step.kernel == nullptr) reader.fail("no kernel for it was built");
         const std::int64_t units = step.kernel->units ? step.kernel->units(params) : prepared.units;
         if (units < 1 || units > INT32_MAX) reader.fail("is too big: its work units do not fit 32 bits");
         step.units = static_cast<std::int32_t>(units);
         const std::int64_t work_per_unit = std::max<std::int64_t>(prepared.work / units, 1);
         step.grain = static_cast<std::int32_t>(std::min<std::int64_t>((kWorkPerPiece + work_per_unit - 1) / work_per_unit, INT32_MAX));
-        if (step.kernel->pack) {
-            step.packed = Block(step.kernel->packed_bytes(params));
-            (options.tune && step.kernel->pack_tuned ? step.kernel->pack_tuned : step.kernel->pack)(params, data.data(), step.packed.data());
-        }
+        step.packed = nullptr;
         if (step.kernel->scratch_bytes) scratch_bytes_ = std::max(scratch_bytes_, step.kernel->scratch_bytes(params));
         for (int i : {0, 1}) step.in_place[i] = step.kernel->in_place && prepared.in_order[i];
         step.params = std::move(prepared.params);
@@ -152,7 +139,41 @@ void Plan::prepare_steps(const PlanOptions &options) {
         step.outputs = spec.outputs;
         steps_.push_back(std::move(step));
     }
-    scratch_bytes_ = (scratch_bytes_ + kAlignment - 1) / kAlignment * kAlignment;
+    scratch_bytes_ = aligned_size(scratch_bytes_);
+}
+
+// Constants as kernels read them where they lie. Those of uint8 networks have another code there, so a copy is made; not of what is
+// packed, which every packer does for itself and for a moment.
+void Plan::lift_constants() {
+    for (const TensorSpec &tensor : program_.tensors) constants_.push_back(tensor.flip ? nullptr : tensor.data);
+    for (const Step &step : steps_)
+        for (std::size_t i = 0; i < step.inputs.size(); ++i) {
+            const TensorSpec *tensor = constant(step.inputs[i]);
+            if (tensor == nullptr || !tensor->flip || (i > 0 && step.kernel->pack)) continue;
+            const void *&codes = constants_[static_cast<std::size_t>(tensor - program_.tensors.data())];
+            if (codes != nullptr) continue;
+            const auto size = static_cast<std::size_t>(bytes(*tensor));
+            lifted_.push_back(std::make_unique<std::uint8_t[]>(size));
+            copy_edge(lifted_.back().get(), tensor->data, size, true);
+            codes = lifted_.back().get();
+        }
+}
+
+void Plan::pack_steps(bool tune) {
+    std::vector<PackingTask> tasks;
+    for (Step &step : steps_) {
+        if (step.kernel->pack == nullptr) continue;
+        const auto pack = tune && step.kernel->pack_tuned ? step.kernel->pack_tuned : step.kernel->pack;
+        tasks.push_back({step.kernel, pack, step.params.get(), {}, &step.packed});
+        for (std::size_t i = 0; i < step.inputs.size(); ++i) tasks.back().constants.push_back(i > 0 ? constant(step.inputs[i]) : nullptr);
+    }
+    const std::size_t workspace = workspace_bytes();
+    slabs_ = pack(std::move(tasks), *pool_, workspace <= kMostInSlab ? workspace : 0);
+    if (workspace <= kMostInSlab) {
+        free_.push_back(std::make_unique<Workspace>());
+        lay_out_workspace(*free_.back(), slabs_[0]);
+    }
+    slabs_[0].close();
 }
 
 // The lifetime whose buffer the step's output can take over, or -1: an input's that nobody reads later. Where the step reads
@@ -229,14 +250,29 @@ std::unique_ptr<Plan::Workspace> Plan::make_workspace() const {
         }
     }
     auto workspace = std::make_unique<Workspace>();
-    workspace->arena = Block(static_cast<std::size_t>(arena_bytes_));
-    workspace->scratch = Block(scratch_bytes_ * static_cast<std::size_t>(threads_));
+    Slab own(workspace_bytes(), 2);
+    lay_out_workspace(*workspace, own);
+    own.close();
+    workspace->own = std::move(own);
+    return workspace;
+}
+
+std::size_t Plan::workspace_bytes() const {
+    return static_cast<std::size_t>(arena_bytes_) + scratch_bytes_ * static_cast<std::size_t>(threads_);
+}
+
+// Takes its memory from `slab`.
+void Plan::lay_out_workspace(Workspace &workspace, Slab &slab) const {
+    workspace.arena = slab.next();
+    slab.take(static_cast<std::size_t>(arena_bytes_));
+    workspace.scratch = slab.next();
+    slab.take(scratch_bytes_ * static_cast<std::size_t>(threads_));
     const auto address = [&](int t) -> void * {
         if (t < 0) return nullptr;
         const auto root = static_cast<std::size_t>(roots_[static_cast<std::size_t>(t)]);
         // Constants are never written: the order check refuses a step that would.
-        if (const void *data = program_.tensors[root].data) return const_cast<void *>(data);
-        return workspace->arena.data() + offset_[root];
+        if (program_.tensors[root].data) return const_cast<void *>(constants_[root]);
+        return workspace.arena + offset_[root];
     };
     for (const Step &step : steps_) {
         std::vector<const void *> in;
@@ -244,11 +280,10 @@ std::unique_ptr<Plan::Workspace> Plan::make_workspace() const {
         for (int t : step.inputs) in.push_back(address(t));
         for (int t : step.outputs) out.push_back(address(t));
         while (in.size() < kMinOperands) in.push_back(nullptr);
-        if (step.kernel->pack) in[1] = step.packed.data();
-        workspace->in.push_back(std::move(in));
-        workspace->out.push_back(std::move(out));
+        if (step.packed) in[1] = step.packed;
+        workspace.in.push_back(std::move(in));
+        workspace.out.push_back(std::move(out));
     }
-    return workspace;
 }
 
 void Plan::release(std::unique_ptr<Workspace> workspace) const {
@@ -284,7 +319,7 @@ void Plan::run_timed(const void *const *inputs, void *const *outputs, std::int64
     if (ticks) *ticks++ = now();
     std::unique_ptr<Workspace> workspace = make_workspace();
     const auto place = [&](int t) -> std::uint8_t * {
-        return workspace->arena.data() + offset_[static_cast<std::size_t>(roots_[static_cast<std::size_t>(t)])];
+        return workspace->arena + offset_[static_cast<std::size_t>(roots_[static_cast<std::size_t>(t)])];
     };
     for (std::size_t i = 0; i < program_.inputs.size(); ++i) {
         const TensorSpec &tensor = program_.tensors[static_cast<std::size_t>(program_.inputs[i])];
@@ -294,15 +329,15 @@ void Plan::run_timed(const void *const *inputs, void *const *outputs, std::int64
     for (std::size_t s = 0; s < steps_.size(); ++s) {
         const Step &step = steps_[s];
         Job job = {step.kernel->fn, step.params.get(), {workspace->in[s].data(), workspace->out[s].data(), nullptr},
-                   workspace->scratch.data(), scratch_bytes_};
+                   workspace->scratch, scratch_bytes_};
         pool_->run(step.units, step.grain, run_piece, &job);
         if (ticks) *ticks++ = now();
     }
     for (std::size_t i = 0; i < program_.outputs.size(); ++i) {
         const int t = program_.outputs[i];
         const TensorSpec &tensor = program_.tensors[static_cast<std::size_t>(t)];
-        const void *constant = program_.tensors[static_cast<std::size_t>(roots_[static_cast<std::size_t>(t)])].data;
-        copy_edge(outputs[i], constant ? constant : place(t), static_cast<std::size_t>(bytes(tensor)), tensor.flip);
+        const TensorSpec *known = constant(t);
+        copy_edge(outputs[i], known ? known->data : place(t), static_cast<std::size_t>(bytes(tensor)), tensor.flip != (known && known->flip));
     }
     release(std::move(workspace));
     if (ticks) *ticks = now();
@@ -321,15 +356,15 @@ void Plan::read_tensor(int index, void *into) const {
     const auto t = static_cast<std::size_t>(index);
     const auto root = static_cast<std::size_t>(roots_[t]);
     const auto size = static_cast<std::size_t>(bytes(program_.tensors[t]));
-    if (const void *constant = program_.tensors[root].data) {
-        std::memcpy(into, constant, size);
+    if (const TensorSpec *known = constant(index)) {
+        copy_edge(into, known->data, size, known->flip);
         return;
     }
     if (!keep_) throw PlanError("tensors are readable only in a plan made with keep_intermediates");
     if (offset_[root] < 0) throw PlanError("tensor '" + program_.tensors[t].name + "' takes no part in this plan");
     const std::unique_lock<std::mutex> lock = lock_workspaces();
     if (!lock || !last_) throw PlanError("tensors are readable after the first run");
-    std::memcpy(into, last_->arena.data() + offset_[root], size);
+    std::memcpy(into, last_->arena + offset_[root], size);
 }
 
 }  // namespace zp

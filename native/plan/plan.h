@@ -14,25 +14,13 @@
 
 #include "../kernels/registry.h"
 #include "arena.h"
+#include "packing.h"
+#include "pages.h"
 #include "pool.h"
 #include "program.h"
 #include "step.h"
 
 namespace zp {
-
-// 64-byte aligned memory of a size fixed at creation.
-class Block {
-public:
-    Block() = default;
-    explicit Block(std::size_t bytes);  // contents are zero
-    std::uint8_t *data() const { return data_.get(); }
-
-private:
-    struct Free {
-        void operator()(std::uint8_t *p) const;
-    };
-    std::unique_ptr<std::uint8_t, Free> data_;
-};
 
 struct PlanOptions {
     int threads = 1;
@@ -78,7 +66,7 @@ private:
         const KernelRecord *kernel;
         Params params;
         std::int32_t units, grain;
-        Block packed;
+        const std::uint8_t *packed;  // null: the kernel does not pack
         std::vector<int> inputs, outputs;
         bool in_place[2];  // the output may lie where input 0, where input 1 was
     };
@@ -87,11 +75,16 @@ private:
     void check_tensors() const;
     void check_order() const;
     void prepare_steps(const PlanOptions &options);
+    void lift_constants();
     void lay_out_arena();
+    void pack_steps(bool tune);
     int place_for(const Step &step, int now, const std::vector<int> &slot, const std::vector<Lifetime> &lifetimes) const;
-    std::vector<const void *> constants_of(const StepSpec &step, bool *all_constant) const;
+    bool all_constant(const StepSpec &step) const;
+    const TensorSpec *constant(int tensor) const;  // the tensor whose data it has, or null: it is computed
     std::unique_lock<std::mutex> lock_workspaces() const;
     std::unique_ptr<Workspace> make_workspace() const;
+    std::size_t workspace_bytes() const;
+    void lay_out_workspace(Workspace &workspace, Slab &slab) const;
     void release(std::unique_ptr<Workspace> workspace) const;
 
     Program program_;
@@ -100,9 +93,12 @@ private:
     std::vector<int> roots_;            // tensor -> the tensor whose storage it is, through aliases
     std::vector<std::int64_t> offset_;  // root -> place in the arena, -1 for constants and unused tensors
     std::vector<Step> steps_;
+    std::vector<const void *> constants_;  // tensor -> its value as kernels read it; null where none does, and for computed ones
+    std::vector<std::unique_ptr<std::uint8_t[]>> lifted_;  // those of `constants_` whose codes are not the caller's
     std::int64_t arena_bytes_ = 0;
     std::size_t scratch_bytes_ = 0;  // per thread
     std::unique_ptr<Pool, RetirePool> pool_;
+    std::vector<Slab> slabs_;  // packed weights, and the first workspace
     mutable std::mutex workspaces_;
     mutable std::vector<std::unique_ptr<Workspace>> free_;
     mutable std::unique_ptr<Workspace> last_;  // with keep_intermediates

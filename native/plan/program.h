@@ -2,6 +2,7 @@
 #ifndef ZP_PLAN_PROGRAM_H
 #define ZP_PLAN_PROGRAM_H
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -25,8 +26,10 @@ struct TensorSpec {
     std::vector<std::int64_t> shape;
     DType dtype = DType::int8;
     const void *data = nullptr;  // constant: C-contiguous, outlives the plan, never written
+    const void *file = nullptr;  // where the constant lies in a mapping of a file that nobody writes: the mapping, whose pages may go
+    std::size_t file_bytes = 0;
     int alias = -1;              // an earlier tensor whose bytes these are (a reshape)
-    bool flip = false;           // graph input or output whose bytes are XORed with 0x80 at the edge (uint8 outside)
+    bool flip = false;           // graph input, output or constant whose bytes are XORed with 0x80 at the edge (uint8 outside)
 };
 
 struct Attribute {

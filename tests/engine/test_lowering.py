@@ -63,7 +63,9 @@ def test_uint8_constants_and_zero_points_move_down_by_128() -> None:
     (step,) = program.steps
     weights = next(t for t in graph.tensors if t.name == "weights")
     assert program.tensors[step.inputs[1]].dtype == "int8"
-    assert (program.tensors[step.inputs[1]].data.astype(int) == weights.data.astype(int) - 128).all()
+    # The codes themselves are the planner's to move: what it packs is never copied for it.
+    assert program.tensors[step.inputs[1]].flip
+    assert np.shares_memory(program.tensors[step.inputs[1]].data, weights.data)
     assert step.attrs["weight_zero_point"] == weights.quantization.zero_point[0] - 128
     assert program.tensors[program.inputs[0]].flip
     assert program.tensors[program.outputs[0]].flip

@@ -134,6 +134,7 @@ struct Avx2Header {
     int32_t natural;    // panels in the natural order
     int64_t chunks[4];  // of each kind (byte_order.h), of all panels
     int64_t extras;     // those among them that hold what others could not
+    int64_t size;       // bytes, from here
 };
 constexpr int64_t kAvx2HeaderBytes = 64;
 static_assert(sizeof(Avx2Header) <= kAvx2HeaderBytes, "room for the header");
@@ -156,7 +157,7 @@ inline MatmulShape matmul_shape(const zp_fully_connected_params &p) {
             p.weight_zero_point, p.output_zero_point, p.clamp_min, p.clamp_max, p.multiplier, p.shift, p.multiplier_low};
 }
 
-// Panels of one layout into zeroed memory. False: some panel is not centred (only of lifted layouts).
+// Panels of one layout into memory of any contents. False: some panel is not centred (only of lifted layouts).
 bool matmul_pack_panels(const MatmulShape &s, const MatmulLayout &l, const void *const *inputs, uint8_t *panels);
 
 // What a registry function packs for: a layout, or AVX2, which has two and chooses (packing_avx2.cc).
@@ -188,6 +189,7 @@ ZP_MATMUL_FUNCTIONS_OF(avx512vnni)
 #undef ZP_MATMUL_FUNCTIONS_OF
 #undef ZP_MATMUL_FUNCTIONS
 void zp_conv_2d_pack_tuned_avx2(const void *params, const void *const *inputs, void *packed);
+size_t zp_matmul_kept_bytes_avx2(const void *params, const void *packed);
 
 }  // namespace zp
 #endif

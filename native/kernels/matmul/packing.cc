@@ -1,4 +1,8 @@
 // Weights into panels, and everything that depends on weights alone into the bias. Runs once, on any CPU.
+//
+// At the speed of memory: sums and transposes are written for SSE2, which every x86-64 CPU has.
+#include <emmintrin.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "matmul.h"
@@ -11,49 +15,90 @@ struct WeightSums {
     bool centred;       // every w - Zw fits a signed byte
 };
 
-WeightSums sums_of(const int8_t *w, int64_t n, int32_t zero_point) {
-    WeightSums s = {0, 0, true};
-    const auto minus = static_cast<int16_t>(zero_point);
-    int16_t low = 0, high = 0;
-    for (int64_t done = 0; done < n;) {  // in pieces whose sums fit int16, where compilers add eight at a time
-        const int64_t end = n - done > 128 ? done + 128 : n;
-        int16_t sum = 0, size = 0;
-        for (int64_t i = done; i < end; ++i) {
-            const auto v = static_cast<int16_t>(w[i] - minus), negated = static_cast<int16_t>(-v);
-            sum = static_cast<int16_t>(sum + v);
-            size = static_cast<int16_t>(size + (v < negated ? negated : v));
-            low = v < low ? v : low;
-            high = v > high ? v : high;
+__m128i load(const void *from) { return _mm_loadu_si128(static_cast<const __m128i *>(from)); }
+void store(void *to, __m128i v) { _mm_storeu_si128(static_cast<__m128i *>(to), v); }
+
+// All ones in the first `n` bytes of 16.
+__m128i first_bytes(int64_t n) {
+    alignas(16) static const uint8_t bytes[32] = {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
+    return load(bytes + 16 - n);
+}
+
+// The first `n` weights at `w`, 16 at most, of a tensor that ends at `end`; behind them anything, mostly what follows in memory.
+__m128i load_some(const int8_t *w, int64_t n, const int8_t *end) {
+    if (end - w >= 16) return load(w);
+    int8_t bytes[16] = {};
+    memcpy(bytes, w, static_cast<size_t>(n));
+    return load(bytes);
+}
+
+int64_t total(__m128i halves) { return _mm_cvtsi128_si64(_mm_add_epi64(halves, _mm_unpackhi_epi64(halves, halves))); }
+
+// As unsigned bytes u = w + 128, of which one instruction adds up the distances from a number: from 0 for the sum, from Zw for the size.
+WeightSums sums_of(const int8_t *w, int64_t n, int32_t zero_point, const int8_t *end) {
+    const __m128i top = _mm_set1_epi8(-128), zero = _mm_setzero_si128(), minus = _mm_set1_epi8(static_cast<char>(zero_point ^ -128));
+    __m128i sum = zero, size = zero, low = _mm_set1_epi8(-1), high = zero;
+    for (int64_t i = 0; i < n; i += 16) {
+        __m128i u;
+        if (n - i >= 16) {
+            u = _mm_xor_si128(load(w + i), top);
+        } else {  // places without a weight count as zeros
+            const __m128i some = first_bytes(n - i), other = _mm_andnot_si128(some, minus);
+            u = _mm_or_si128(_mm_and_si128(_mm_xor_si128(load_some(w + i, n - i, end), top), some), other);
         }
-        s.sum += sum;
-        s.size += size;
-        done = end;
+        sum = _mm_add_epi64(sum, _mm_sad_epu8(u, zero));
+        size = _mm_add_epi64(size, _mm_sad_epu8(u, minus));
+        low = _mm_min_epu8(low, u);
+        high = _mm_max_epu8(high, u);
     }
-    s.centred = low >= -128 && high <= 127;
+    WeightSums s = {total(sum) - (n + 15) / 16 * 16 * (128 + zero_point), total(size), true};
+    if (zero_point == 0) return s;
+    uint8_t least[16], most[16];
+    store(least, low);
+    store(most, high);
+    for (int lane = 0; lane < 16 && n > 0; ++lane)
+        s.centred = s.centred && least[lane] - 128 - zero_point >= -128 && most[lane] - 128 - zero_point <= 127;
     return s;
 }
 
-// One channel's weights into its lane: the groups of a segment are `lanes` groups apart.
-void spread_bytes(const int8_t *w, int64_t n, int32_t minus, uint8_t *to, int64_t step) {
-    int64_t k = 0;
-    if (minus == 0) {
-        for (; k + 4 <= n; k += 4, to += step) memcpy(to, w + k, 4);
-    }
-    for (; k < n; k += 4, to += step)
-        for (int64_t i = 0; i < 4 && k + i < n; ++i) to[i] = static_cast<uint8_t>(w[k + i] - minus);
+// Four rows of four values of 32 bits, columns to rows.
+void transpose(__m128i (&v)[4]) {
+    const __m128i a = _mm_unpacklo_epi32(v[0], v[1]), b = _mm_unpacklo_epi32(v[2], v[3]);
+    const __m128i c = _mm_unpackhi_epi32(v[0], v[1]), d = _mm_unpackhi_epi32(v[2], v[3]);
+    v[0] = _mm_unpacklo_epi64(a, b);
+    v[1] = _mm_unpackhi_epi64(a, b);
+    v[2] = _mm_unpacklo_epi64(c, d);
+    v[3] = _mm_unpackhi_epi64(c, d);
 }
 
-void spread_words(const int8_t *w, int64_t n, int32_t minus, uint8_t *to, int64_t step) {
-    int64_t k = 0;
-    for (; k + 2 <= n; k += 2, to += step) {
-        const int16_t pair[2] = {static_cast<int16_t>(w[k] - minus), static_cast<int16_t>(w[k + 1] - minus)};
-        memcpy(to, pair, 4);
+// Sixteen values of four channels, in four neighbouring lanes of `groups` groups that lie `step` bytes apart.
+struct BytesForm {
+    static constexpr int64_t kGroup = 4;
+    static void spread(const __m128i (&w)[4], int32_t minus, const __m128i &some, uint8_t *to, int64_t step, int64_t groups) {
+        const __m128i less = _mm_set1_epi8(static_cast<char>(minus));
+        __m128i v[4];
+        for (int c = 0; c < 4; ++c) v[c] = _mm_and_si128(_mm_sub_epi8(w[c], less), some);
+        transpose(v);
+        for (int64_t group = 0; group < groups; ++group) store(to + group * step, v[group]);
     }
-    if (k < n) {
-        const auto last = static_cast<int16_t>(w[k] - minus);
-        memcpy(to, &last, 2);
+};
+
+struct WordsForm {
+    static constexpr int64_t kGroup = 2;
+    static void spread(const __m128i (&w)[4], int32_t minus, const __m128i &some, uint8_t *to, int64_t step, int64_t groups) {
+        const __m128i less = _mm_set1_epi16(static_cast<int16_t>(minus)), zero = _mm_setzero_si128();
+        const __m128i some_low = _mm_unpacklo_epi8(some, some), some_high = _mm_unpackhi_epi8(some, some);
+        __m128i low[4], high[4];
+        for (int c = 0; c < 4; ++c) {
+            low[c] = _mm_and_si128(_mm_sub_epi16(_mm_srai_epi16(_mm_unpacklo_epi8(zero, w[c]), 8), less), some_low);
+            high[c] = _mm_and_si128(_mm_sub_epi16(_mm_srai_epi16(_mm_unpackhi_epi8(zero, w[c]), 8), less), some_high);
+        }
+        transpose(low);
+        transpose(high);
+        for (int64_t group = 0; group < groups && group < 4; ++group) store(to + group * step, low[group]);
+        for (int64_t group = 4; group < groups; ++group) store(to + group * step, high[group - 4]);
     }
-}
+};
 
 struct Panel {
     int64_t first, width;  // of all channels
@@ -117,7 +162,7 @@ void measure_panel(const MatmulShape &s, const MatmulLayout &l, const int8_t *we
     p.centred = true;
     p.fast = s.multiplier_low == nullptr;
     for (int64_t c = 0; c < p.width; ++c) {
-        p.sums[c] = sums_of(weights + (p.first + c) * s.k(), s.k(), s.weight_zero_point);
+        p.sums[c] = sums_of(weights + (p.first + c) * s.k(), s.k(), s.weight_zero_point, weights + s.k() * s.channels * s.groups);
         p.centred = p.centred && p.sums[c].centred;
         p.fast = p.fast && fast_enough(s, p.first + c, p.sums[c], bias ? bias[p.first + c] : 0);
     }
@@ -140,22 +185,38 @@ void fill_table(const MatmulShape &s, const MatmulLayout &l, const Panel &p, uin
     memcpy(table + 6 * 4 * l.panel(), &flags, sizeof flags);
 }
 
-void pack_panel(const MatmulShape &s, const MatmulLayout &l, const int8_t *weights, const int32_t *bias, Panel &p, uint8_t *to) {
-    measure_panel(s, l, weights, bias, p);
-    const int32_t minus = l.lifted() && !p.centred ? 0 : s.weight_zero_point;
-    const int64_t step = p.line() * 4, segment_bytes = s.segment_padded(l) / l.group * step;
-    for (int64_t c = 0; c < p.width; ++c) {
-        const int8_t *w = weights + (p.first + c) * s.k();
-        uint8_t *lane = to + p.lane(c) * 4;
-        for (int64_t segment = 0; segment < s.segments(); ++segment, w += s.segment_k(), lane += segment_bytes) {
-            if (l.lifted()) {
-                spread_bytes(w, s.segment_k(), minus, lane, step);
-            } else {
-                spread_words(w, s.segment_k(), minus, lane, step);
-            }
+// One segment of a panel: `n` values of each channel, `pitch` apart. Four channels have four neighbouring lanes and are transposed
+// together; lanes without a channel, and places without a value, get zeros.
+template <class Form>
+void pack_segment(const Panel &p, const int8_t *w, int64_t pitch, int64_t n, int32_t minus, const int8_t *end, uint8_t *to) {
+    const int64_t step = p.line() * 4;
+    for (int64_t k = 0; k < n; k += 16, to += 16 / Form::kGroup * step) {
+        const int64_t some = n - k < 16 ? n - k : 16;
+        const __m128i mask = first_bytes(some);
+        for (int64_t c = 0; c < p.line(); c += 4) {
+            __m128i v[4];
+            for (int64_t i = 0; i < 4; ++i)
+                v[i] = c + i >= p.width ? _mm_set1_epi8(static_cast<char>(minus)) : load_some(w + (c + i) * pitch + k, some, end);
+            Form::spread(v, minus, mask, to + p.lane(c) * 4, step, (some + Form::kGroup - 1) / Form::kGroup);
         }
     }
-    fill_table(s, l, p, to + s.weight_bytes(l));
+}
+
+void pack_panel(const MatmulShape &s, const MatmulLayout &l, const int8_t *weights, const int32_t *bias, Panel &p, uint8_t *to) {
+    measure_panel(s, l, weights, bias, p);
+    const int8_t *end = weights + s.k() * s.channels * s.groups;
+    const int64_t segment_bytes = s.segment_padded(l) / l.group * p.line() * 4;
+    for (int64_t segment = 0; segment < s.segments(); ++segment) {
+        const int8_t *w = weights + p.first * s.k() + segment * s.segment_k();
+        if (l.lifted()) {
+            pack_segment<BytesForm>(p, w, s.k(), s.segment_k(), p.centred ? s.weight_zero_point : 0, end, to + segment * segment_bytes);
+        } else {
+            pack_segment<WordsForm>(p, w, s.k(), s.segment_k(), s.weight_zero_point, end, to + segment * segment_bytes);
+        }
+    }
+    uint8_t *table = to + s.weight_bytes(l);
+    memset(table, 0, static_cast<size_t>(s.panel_bytes(l) - s.weight_bytes(l)));
+    fill_table(s, l, p, table);
 }
 
 }  // namespace
@@ -176,7 +237,6 @@ bool matmul_pack_panels(const MatmulShape &s, const MatmulLayout &l, const void 
 int64_t matmul_packed_bytes(const MatmulShape &s, const MatmulLayout &l) { return s.panels(l) * s.panel_bytes(l); }
 
 void matmul_pack(const MatmulShape &s, const MatmulLayout &l, const void *const *inputs, void *packed) {
-    memset(packed, 0, static_cast<size_t>(matmul_packed_bytes(s, l)));
     matmul_pack_panels(s, l, inputs, static_cast<uint8_t *>(packed));
 }
 

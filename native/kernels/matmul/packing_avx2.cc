@@ -171,6 +171,7 @@ bool pack_ordered(const MatmulShape &s, bool tuned, const void *const *inputs, u
         write_panel(s, *best, best == &natural, first, width, inputs, packed + at);
         at += ordered_panel_bytes(static_cast<int64_t>(best->size()));
     }
+    header.size = at;
     memcpy(packed, &header, sizeof header);
     return true;
 }
@@ -185,7 +186,9 @@ int64_t matmul_packed_bytes(const MatmulShape &s, Avx2Forms) {
 static void pack_either(const MatmulShape &s, bool tuned, const void *const *inputs, void *packed) {
     auto *to = static_cast<uint8_t *>(packed);
     if (pack_ordered(s, tuned, inputs, to)) return;
-    memset(to, 0, static_cast<size_t>(kAvx2HeaderBytes + matmul_packed_bytes(s, kAvx2Layout)));
+    Avx2Header header = {};
+    header.size = kAvx2HeaderBytes + matmul_packed_bytes(s, kAvx2Layout);
+    memcpy(to, &header, sizeof header);
     matmul_pack_panels(s, kAvx2Layout, inputs, to + kAvx2HeaderBytes);
 }
 
@@ -193,6 +196,12 @@ void matmul_pack(const MatmulShape &s, Avx2Forms, const void *const *inputs, voi
 
 void zp_conv_2d_pack_tuned_avx2(const void *params, const void *const *inputs, void *packed) {
     pack_either(matmul_shape(*static_cast<const zp_conv_2d_params *>(params)), true, inputs, packed);
+}
+
+size_t zp_matmul_kept_bytes_avx2(const void *, const void *packed) {
+    Avx2Header header;
+    memcpy(&header, packed, sizeof header);
+    return static_cast<size_t>(header.size);
 }
 
 int64_t matmul_scratch_bytes(const MatmulShape &s, Avx2Forms) { 

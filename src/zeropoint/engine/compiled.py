@@ -17,6 +17,7 @@ from zeropoint.engine.lower import lower
 from zeropoint.engine.lower.lowering import from_int8
 from zeropoint.engine.program import Program
 from zeropoint.errors import EngineError, InputError
+from zeropoint.formats.mapped import mapped_files
 from zeropoint.graph import Graph
 
 # Bytes of the values that live at once in a run. A file of a hundred bytes may claim tensors of 2^31 elements; networks
@@ -221,6 +222,9 @@ def compile_graph(
     try:
         edges = find_edges(graph)
         program = lower(graph, inputs=edges.inputs, outputs=edges.outputs, skip=edges.skip, fuse=not keep)
+        files = mapped_files(t.data for t in program.tensors)
+        for file in files:  # what reading it brought into memory; packing takes the weights a layer at a time
+            file.drop()
         plan = native().Plan(
             tensors=[t.record() for t in program.tensors],
             steps=[s.record() for s in program.steps],
@@ -231,6 +235,8 @@ def compile_graph(
             keep_intermediates=keep,
             tune=tune,
         )
+        for file in files:
+            file.drop()
     except MemoryError as error:
         largest = max(graph.tensors, key=lambda t: math.prod(t.shape))
         raise EngineError(

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from zeropoint.formats.mapped import mapped_file
+
 AttrValue = int | np.ndarray
 
 
@@ -19,7 +21,7 @@ class ProgramTensor(NamedTuple):
     """One array of the program.
 
     ``data`` is set for a constant; ``alias`` is the program index of an earlier tensor whose storage this one shares
-    (a reshape). ``flip`` marks an input or output that is uint8 for the caller: its top bit is inverted on the way.
+    (a reshape). ``flip`` marks an input, output or constant that is uint8 outside: its top bit is inverted on the way.
     """
 
     name: str
@@ -31,7 +33,7 @@ class ProgramTensor(NamedTuple):
 
     def record(self) -> dict[str, Any]:
         """The planner's form of this tensor."""
-        return self._asdict()
+        return {**self._asdict(), "file": mapped_file(self.data)}
 
 
 class Step(NamedTuple):

@@ -22,6 +22,7 @@ from zeropoint.engine.inputs import arrange, has_open_batch
 from zeropoint.engine.program import Program
 from zeropoint.errors import InputError, UnsupportedError, ZeropointError
 from zeropoint.formats import load
+from zeropoint.formats.mapped import mapped_files
 from zeropoint.graph import Graph, infer_shapes, verify
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def graph_of(model: Source) -> Graph:
     if isinstance(model, Graph):
         verify(model, integer_only=True)
         return model
-    return load(model)
+    return load(model, mapped=True)
 
 
 class Session:
@@ -48,7 +49,8 @@ class Session:
     >>> scores = session.run(images)                    # uint8 [N, H, W, C] -> uint8 [N, classes]
 
     Args:
-        model: a path, the bytes of a ``.tflite`` file, or a ``Graph``.
+        model: a path, the bytes of a ``.tflite`` file, or a ``Graph``. A path's file is mapped, not copied, while the
+            session lives: replace it (as ``save`` does), never write into it; or give its bytes.
         threads: worker threads of one run, 1 to 1024. Results never depend on it.
         isa: the highest instruction set to use, as named by ``isas()``; None takes ``ZEROPOINT_ISA`` from the
             environment, else the best of this CPU. Results never depend on it.
@@ -59,7 +61,8 @@ class Session:
             has such a choice: AVX2 does. Results never depend on it. ``tune()`` does the same later.
 
     Raises:
-        FormatError, GraphError: a file that is damaged, or a network that breaks a rule.
+        FormatError, GraphError: a file that is damaged (or, when another batch is planned, was written into), or a
+            network that breaks a rule.
         UnsupportedError: an operation that the engine does not have; names it, its index and its tensor.
         EngineError: an unknown instruction set, or one that this CPU lacks; a network beyond ``arena_limit``.
 
@@ -84,6 +87,7 @@ class Session:
         if isinstance(arena_limit, bool) or not isinstance(arena_limit, int) or arena_limit < 1:
             raise InputError(f"arena_limit = {arena_limit!r}: a positive number of bytes is needed")
         self._graph = graph_of(model)
+        self._files = mapped_files(t.data for t in self._graph.tensors)
         self._threads = threads
         self._isa = isa
         self._arena_limit = arena_limit
@@ -195,6 +199,8 @@ class Session:
 
     def _plan(self, batch: int | None, *, keep: bool) -> Compiled:
         graph, limit = self._graph, self._arena_limit
+        for file in self._files:
+            file.check()
         if batch is not None:
             graph, limit = self._rebatched(batch), max(limit, memory_of_the_machine())
         try:

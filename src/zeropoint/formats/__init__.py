@@ -9,24 +9,30 @@ from __future__ import annotations
 import os
 
 from zeropoint.formats.file import contents
+from zeropoint.formats.mapped import map_file
 from zeropoint.formats.tflite.reader import read
 from zeropoint.graph import Graph
 
 __all__ = ["dumps", "load", "loads", "save"]
 
 
-def load(source: str | os.PathLike[str] | bytes | bytearray | memoryview, *, integer_only: bool = True) -> Graph:
+def load(
+    source: str | os.PathLike[str] | bytes | bytearray | memoryview, *, integer_only: bool = True, mapped: bool = False
+) -> Graph:
     """The graph of a ``.tflite`` file, given as a path or as the file's bytes.
 
     Constants are read-only views on the file's bytes, which are read once: whatever happens to the file
-    later, the graph stays as it is. ``integer_only=False`` also admits float and hybrid networks (to look
+    later, the graph stays as it is. ``mapped=True`` leaves those in the file that a path names instead of reading
+    them: half the memory, but nobody may write into the file while the graph is in use (``save`` puts a new
+    one in its place, which is fine). ``integer_only=False`` also admits float and hybrid networks (to look
     at them: the engine runs integers). Raises ``FormatError`` for what is no intact TFLite file,
     ``UnsupportedError`` for what a sound file asks and we do not speak, ``GraphError`` for a network that
     breaks a rule or computes in floats; each names the file and the place in it.
     """
     if isinstance(source, bytes | bytearray | memoryview):
         return loads(source, integer_only=integer_only)
-    return read(contents(source), name=os.fsdecode(source), integer_only=integer_only)
+    data = memoryview(map_file(source)) if mapped else contents(source)
+    return read(data, name=os.fsdecode(source), integer_only=integer_only)
 
 
 def loads(data: bytes | bytearray | memoryview, *, name: str = "<bytes>", integer_only: bool = True) -> Graph:

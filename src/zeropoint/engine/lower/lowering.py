@@ -176,11 +176,12 @@ class Lowering:
         value = self.constant(i)
         if value is None:
             raise GraphError(f"tensor {tensor.name!r} is read before any operation writes it")
-        data = to_int8(value)
+        data = value
         if data.shape != tensor.shape or not data.flags.c_contiguous:
             data = np.require(data.reshape(tensor.shape), requirements="C")
-        name = _NAMES.get(data.dtype) or str(data.dtype)
-        self.index[i] = self.add(ProgramTensor(tensor.name, tensor.shape, name, data=data))
+        flip = data.dtype == np.uint8  # the planner turns the codes: packed weights are never copied for it
+        name = "int8" if flip else _NAMES.get(data.dtype) or str(data.dtype)
+        self.index[i] = self.add(ProgramTensor(tensor.name, tensor.shape, name, data=data, flip=flip))
         return self.index[i]
 
     def define_input(self, i: int) -> None:
