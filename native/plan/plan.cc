@@ -12,16 +12,8 @@
 
 namespace zp {
 
-static constexpr std::size_t kAlignment = 64;
-
-// Elementary operations that a piece of work should have before another thread is worth waking (some microseconds).
-static constexpr std::int64_t kWorkPerPiece = 1 << 16;
-
-// Kernels look at an absent optional operand (a bias), so there is always one to look at.
-static constexpr std::size_t kMinOperands = 3;
-
 Block::Block(std::size_t bytes) {
-    const std::size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+    const std::size_t rounded = rounded_up(bytes);
     data_.reset(static_cast<std::uint8_t *>(::operator new(std::max(rounded, kAlignment), std::align_val_t{kAlignment})));
     std::memset(data_.get(), 0, rounded);
 }
@@ -30,9 +22,7 @@ void Block::Free::operator()(std::uint8_t *p) const { ::operator delete(p, std::
 
 struct Plan::Workspace {
     Block arena, scratch;
-    // Per step, the pointers that its kernel gets.
-    std::vector<std::vector<const void *>> in;
-    std::vector<std::vector<void *>> out;
+    std::vector<Operands> operands;  // of each step
 };
 
 Plan::Plan(Program program, const PlanOptions &options)
@@ -40,7 +30,7 @@ Plan::Plan(Program program, const PlanOptions &options)
     if (threads_ < 1 || threads_ > 1024) throw PlanError("threads has to be in [1, 1024], is " + std::to_string(threads_));
     check_tensors();
     check_order();
-    prepare_steps(options.isa);
+    prepare_steps(options);
     lay_out_arena();
     pool_.reset(new Pool(threads_));
 }
@@ -115,57 +105,61 @@ std::vector<const void *> Plan::constants_of(const StepSpec &step, bool *all_con
     return data;
 }
 
-void Plan::prepare_steps(const std::string &isa) {
+Link Plan::prepare_link(int number, Isa bound, std::uint32_t features) const {
+    const StepSpec &spec = program_.steps[static_cast<std::size_t>(number)];
+    const PrepareFunction prepare = find_operation(spec.op);
+    StepReader reader(program_, number);
+    Prepared prepared;
+    prepare(reader, prepared);
+    reader.finish();
+
+    Link link;
+    const void *params = prepared.params.get();
+    bool constant = false;
+    const std::vector<const void *> data = constants_of(spec, &constant);
+    link.number = number;
+    link.kernel = choose_kernel(kernel_records(), spec.op, params, constant, bound, features);
+    if (link.kernel == nullptr) reader.fail("no kernel for it was built");
+    link.units = link.kernel->units ? link.kernel->units(params) : prepared.units;
+    if (link.units < 1 || link.units > INT32_MAX) reader.fail("is too big: its work units do not fit 32 bits");
+    link.work = prepared.work;
+    if (link.kernel->pack) {
+        link.packed = Block(link.kernel->packed_bytes(params));
+        link.kernel->pack(params, data.data(), link.packed.data());
+    }
+    for (int i : {0, 1}) link.in_order[i] = prepared.in_order[i];
+    link.params = std::move(prepared.params);
+    link.inputs = spec.inputs;
+    link.outputs = spec.outputs;
+    return link;
+}
+
+void Plan::prepare_steps(const PlanOptions &options) {
     for (std::size_t i = 0; i < program_.tensors.size(); ++i) {
         const int alias = program_.tensors[i].alias;
         roots_.push_back(alias < 0 ? static_cast<int>(i) : roots_[static_cast<std::size_t>(alias)]);
     }
     const std::uint32_t features = detect_cpu_features();
-    const Isa bound = resolve_isa(isa, features);
-    for (std::size_t s = 0; s < program_.steps.size(); ++s) {
-        const StepSpec &spec = program_.steps[s];
-        const PrepareFunction prepare = find_operation(spec.op);
-        StepReader reader(program_, static_cast<int>(s));
-        Prepared prepared;
-        prepare(reader, prepared);
-        reader.finish();
-
-        Step step;
-        const void *params = prepared.params.get();
-        bool constant = false;
-        const std::vector<const void *> data = constants_of(spec, &constant);
-        step.kernel = choose_kernel(kernel_records(), spec.op, params, constant, bound, features);
-        if (step.kernel == nullptr) reader.fail("no kernel for it was built");
-        const std::int64_t units = step.kernel->units ? step.kernel->units(params) : prepared.units;
-        if (units < 1 || units > INT32_MAX) reader.fail("is too big: its work units do not fit 32 bits");
-        step.units = static_cast<std::int32_t>(units);
-        const std::int64_t work_per_unit = std::max<std::int64_t>(prepared.work / units, 1);
-        step.grain = static_cast<std::int32_t>(std::min<std::int64_t>((kWorkPerPiece + work_per_unit - 1) / work_per_unit, INT32_MAX));
-        if (step.kernel->pack) {
-            step.packed = Block(step.kernel->packed_bytes(params));
-            step.kernel->pack(params, data.data(), step.packed.data());
-        }
-        if (step.kernel->scratch_bytes) scratch_bytes_ = std::max(scratch_bytes_, step.kernel->scratch_bytes(params));
-        for (int i : {0, 1}) step.in_place[i] = step.kernel->in_place && prepared.in_order[i];
-        step.params = std::move(prepared.params);
-        step.inputs = spec.inputs;
-        step.outputs = spec.outputs;
-        steps_.push_back(std::move(step));
-    }
-    scratch_bytes_ = (scratch_bytes_ + kAlignment - 1) / kAlignment * kAlignment;
+    const Isa bound = resolve_isa(options.isa, features);
+    std::vector<Link> links;
+    for (std::size_t s = 0; s < program_.steps.size(); ++s) links.push_back(prepare_link(static_cast<int>(s), bound, features));
+    steps_ = make_steps(program_, roots_, std::move(links), keep_ ? Fusion::never : options.fusion, threads_);
+    for (const Step &step : steps_) scratch_bytes_ = std::max(scratch_bytes_, step.scratch_bytes);
 }
 
 // The lifetime whose buffer the step's output can take over, or -1: an input's that nobody reads later. Where the step reads
-// that buffer twice, both readings have to be in order.
+// that buffer twice, both readings have to be in order. A chain begins to write before it has read everything.
 int Plan::place_for(const Step &step, int now, const std::vector<int> &slot, const std::vector<Lifetime> &lifetimes) const {
+    const Link &link = step.links.front();
+    if (step.is_chain() || !link.kernel->in_place) return -1;
     const auto slot_of = [&](std::size_t i) {
-        const int t = i < step.inputs.size() ? step.inputs[i] : -1;
+        const int t = i < link.inputs.size() ? link.inputs[i] : -1;
         return t < 0 ? -1 : slot[static_cast<std::size_t>(roots_[static_cast<std::size_t>(t)])];
     };
     for (std::size_t i = 0; i < 2; ++i) {
-        const int place = step.in_place[i] ? slot_of(i) : -1;
+        const int place = link.in_order[i] ? slot_of(i) : -1;
         if (place < 0 || lifetimes[static_cast<std::size_t>(place)].last != now) continue;
-        if (slot_of(1 - i) == place && !step.in_place[1 - i]) continue;
+        if (slot_of(1 - i) == place && !link.in_order[1 - i]) continue;
         return place;
     }
     return -1;
@@ -187,15 +181,19 @@ void Plan::lay_out_arena() {
     };
     for (int t : program_.inputs) touch(t, -1);
     for (int s = 0; s < end; ++s) {
-        for (int t : steps_[static_cast<std::size_t>(s)].inputs) touch(t, s);
-        for (int t : steps_[static_cast<std::size_t>(s)].outputs) touch(t, s);
+        // What a chain hands on has no place of its own: only its last link's output has.
+        const Step &step = steps_[static_cast<std::size_t>(s)];
+        for (const Link &link : step.links)
+            for (std::size_t i = 0; i < link.inputs.size(); ++i)
+                if (i > 1 || !link.chained[i]) touch(link.inputs[i], s);
+        for (int t : step.outputs()) touch(t, s);
     }
     for (int t : program_.outputs) touch(t, end);
     for (int s = 0; s < end && !keep_; ++s) {
         const Step &step = steps_[static_cast<std::size_t>(s)];
         const int place = place_for(step, s, slot, lifetimes);
         if (place < 0) continue;
-        int &own = slot[static_cast<std::size_t>(step.outputs.front())];
+        int &own = slot[static_cast<std::size_t>(step.outputs().front())];
         lifetimes[static_cast<std::size_t>(place)].last = lifetimes[static_cast<std::size_t>(own)].last;
         lifetimes[static_cast<std::size_t>(own)].bytes = 0;
         own = place;
@@ -239,14 +237,19 @@ std::unique_ptr<Plan::Workspace> Plan::make_workspace() const {
         return workspace->arena.data() + offset_[root];
     };
     for (const Step &step : steps_) {
-        std::vector<const void *> in;
-        std::vector<void *> out;
-        for (int t : step.inputs) in.push_back(address(t));
-        for (int t : step.outputs) out.push_back(address(t));
-        while (in.size() < kMinOperands) in.push_back(nullptr);
-        if (step.kernel->pack) in[1] = step.packed.data();
-        workspace->in.push_back(std::move(in));
-        workspace->out.push_back(std::move(out));
+        Operands operands;
+        for (const Link &link : step.links) {
+            std::vector<const void *> in;
+            std::vector<void *> out;
+            for (int t : link.inputs) in.push_back(address(t));
+            for (int t : link.outputs) out.push_back(address(t));
+            while (in.size() < kMinOperands) in.push_back(nullptr);
+            if (link.kernel->pack) in[1] = link.packed.data();
+            operands.in.push_back(std::move(in));
+            operands.out.push_back(std::move(out));
+        }
+        if (!step.whole) operands.done.reset(new std::atomic<std::int32_t>[step.strips.size()]());
+        workspace->operands.push_back(std::move(operands));
     }
     return workspace;
 }
@@ -260,9 +263,8 @@ void Plan::release(std::unique_ptr<Workspace> workspace) const {
 
 namespace {
 struct Job {
-    zp_kernel_fn function;
-    const void *params;
-    zp_buffers buffers;
+    const Step &step;
+    const Operands &operands;
     std::uint8_t *scratch;
     std::size_t scratch_bytes;
 };
@@ -270,9 +272,7 @@ struct Job {
 
 static void run_piece(void *context, std::int32_t begin, std::int32_t end, int thread) {
     const Job &job = *static_cast<const Job *>(context);
-    zp_buffers buffers = job.buffers;
-    buffers.scratch = job.scratch + job.scratch_bytes * static_cast<std::size_t>(thread);
-    job.function(job.params, &buffers, begin, end);
+    run_units(job.step, job.operands, job.scratch + job.scratch_bytes * static_cast<std::size_t>(thread), begin, end);
 }
 
 static std::int64_t now() {
@@ -293,8 +293,7 @@ void Plan::run_timed(const void *const *inputs, void *const *outputs, std::int64
     if (ticks) *ticks++ = now();
     for (std::size_t s = 0; s < steps_.size(); ++s) {
         const Step &step = steps_[s];
-        Job job = {step.kernel->fn, step.params.get(), {workspace->in[s].data(), workspace->out[s].data(), nullptr},
-                   workspace->scratch.data(), scratch_bytes_};
+        Job job = {step, workspace->operands[s], workspace->scratch.data(), scratch_bytes_};
         pool_->run(step.units, step.grain, run_piece, &job);
         if (ticks) *ticks++ = now();
     }
@@ -310,8 +309,17 @@ void Plan::run_timed(const void *const *inputs, void *const *outputs, std::int64
 
 std::vector<StepReport> Plan::steps() const {
     std::vector<StepReport> reports;
-    for (std::size_t s = 0; s < steps_.size(); ++s)
-        reports.push_back({program_.steps[s].op, steps_[s].kernel, steps_[s].units, steps_[s].outputs.front()});
+    for (const Step &step : steps_) {
+        StepReport report = {"", step.links.front().kernel, step.units, step.outputs().front(), {}};
+        for (const Link &link : step.links) {
+            if (!report.op.empty()) {
+                report.op += "+";
+                report.followers.push_back(link.kernel);
+            }
+            report.op += program_.steps[static_cast<std::size_t>(link.number)].op;
+        }
+        reports.push_back(std::move(report));
+    }
     return reports;
 }
 

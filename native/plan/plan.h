@@ -14,37 +14,27 @@
 
 #include "../kernels/registry.h"
 #include "arena.h"
+#include "block.h"
+#include "chain.h"
 #include "pool.h"
 #include "program.h"
 #include "step.h"
 
 namespace zp {
 
-// 64-byte aligned memory of a size fixed at creation.
-class Block {
-public:
-    Block() = default;
-    explicit Block(std::size_t bytes);  // contents are zero
-    std::uint8_t *data() const { return data_.get(); }
-
-private:
-    struct Free {
-        void operator()(std::uint8_t *p) const;
-    };
-    std::unique_ptr<std::uint8_t, Free> data_;
-};
-
 struct PlanOptions {
     int threads = 1;
     std::string isa;                 // empty: ZEROPOINT_ISA, else the best
-    bool keep_intermediates = false;  // every tensor keeps its own place, readable after a run
+    bool keep_intermediates = false;  // every tensor keeps its own place, readable after a run; there are no chains then
+    Fusion fusion = Fusion::where_faster;
 };
 
 struct StepReport {
-    std::string op;
+    std::string op;  // of a chain: with "+" between its operations
     const KernelRecord *kernel;
     std::int64_t units;
     int output;  // the program's tensor that it writes
+    std::vector<const KernelRecord *> followers;  // of a chain: the kernels behind the first
 };
 
 class Plan {
@@ -73,19 +63,12 @@ public:
     static std::int64_t bytes(const TensorSpec &tensor) { return elements(tensor) * element_size(tensor.dtype); }
 
 private:
-    struct Step {
-        const KernelRecord *kernel;
-        Params params;
-        std::int32_t units, grain;
-        Block packed;
-        std::vector<int> inputs, outputs;
-        bool in_place[2];  // the output may lie where input 0, where input 1 was
-    };
     struct Workspace;
 
     void check_tensors() const;
     void check_order() const;
-    void prepare_steps(const std::string &isa);
+    void prepare_steps(const PlanOptions &options);
+    Link prepare_link(int number, Isa bound, std::uint32_t features) const;
     void lay_out_arena();
     int place_for(const Step &step, int now, const std::vector<int> &slot, const std::vector<Lifetime> &lifetimes) const;
     std::vector<const void *> constants_of(const StepSpec &step, bool *all_constant) const;
