@@ -1,24 +1,19 @@
-// The steps of a plan. Most are one step of the program, a link; some are chains of links run strip by strip, so that what
-// a link writes is read by the next one while it is in the cache nearest to the core.
+// The steps of a plan. Most are one step of the program, a link; some are chains of links run strip by strip: what a link
+// writes is read by the next one on the same core, at once, and threads wait for each other once per chain, not once per link.
 //
-// A strip is a stretch of neighbouring output positions (n, oh, ow in row-major order) with all their channels. The first
-// link says which of its units write which positions (KernelRecord::position). What follows it needs no other positions than
-// it writes:
+// A strip is a stretch of neighbouring output positions (n, oh, ow in row-major order) with all their channels, and a unit of
+// the chain's work. The first link says which of its units write which positions (KernelRecord::position). What follows it needs no
+// other positions than it writes:
 //   element-wise  add, mul, table: the same kernel on the elements of the strip alone, in the place of its input
 //   pointwise     conv_2d 1x1 of stride 1: the same kernel on an image of the strip's positions
-// Both leave the positions as they are, so any number of them may follow each other.
+// Both leave the positions as they are, so any number of them may follow each other. What is handed on to a pointwise link lies in
+// the thread's scratch and has no place in the arena.
 //
-// Where all followers are element-wise, the first link's units stay the units of the whole step, so that threads share the
-// work as finely as without a chain: each strip counts the units that are done, and the thread that does the last
-// one goes on with the strip's followers. Where a convolution follows, most of the work may lie there: a unit is a whole strip, and
-// what the links before it hand on lies in the thread's scratch, not in the arena.
-// Links are integer functions of the same values either way: results depend neither on strips nor on threads.
+// The integers are those of the links one after the other, whatever the strips and threads.
 #ifndef ZP_PLAN_CHAIN_H
 #define ZP_PLAN_CHAIN_H
 
-#include <atomic>
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "../kernels/registry.h"
@@ -31,7 +26,7 @@ namespace zp {
 // Kernels look at an absent optional operand (a bias), so there is always one to look at.
 inline constexpr std::size_t kMinOperands = 3;
 
-// Which steps become chains.
+// Which steps become chains: none; those that measured faster (see `faster` in chain.cc); every one that can, for tests.
 enum class Fusion { never, where_faster, wherever_possible };
 
 // A step of the program, ready to run.
@@ -57,25 +52,19 @@ struct Strip {
 
 struct Step {
     std::vector<Link> links;
-    std::int32_t units = 0, grain = 1;  // for the pool
+    std::int32_t units = 0, grain = 1;  // for the pool; a unit of a chain is a strip
     std::size_t scratch_bytes = 0;      // of one thread
     std::vector<Strip> strips;          // of a chain, and one behind the last
-    bool whole = false;                 // a unit is a strip
 
     bool is_chain() const { return links.size() > 1; }
     const std::vector<int> &outputs() const { return links.back().outputs; }
 };
 
-// What one run of a step works on: pointers of its links' operands, and of a chain that is not `whole`, the units done
-// of each strip (zero between runs).
+// What one run of a step works on: pointers to its links' operands.
 struct Operands {
     std::vector<std::vector<const void *>> in;
     std::vector<std::vector<void *>> out;
-    std::unique_ptr<std::atomic<std::int32_t>[]> done;
 };
-
-// Whether `after` may follow `before` in a chain. `readers`: how often steps of the program and its outputs read each root.
-bool can_follow(const Program &program, const std::vector<int> &roots, const std::vector<int> &readers, const Link &before, const Link &after);
 
 // Steps of the links in order, chains among them where `fusion` says so. `roots`: tensor -> the tensor whose storage it is.
 std::vector<Step> make_steps(const Program &program, const std::vector<int> &roots, std::vector<Link> links, Fusion fusion, int threads);

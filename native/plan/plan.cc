@@ -248,7 +248,6 @@ std::unique_ptr<Plan::Workspace> Plan::make_workspace() const {
             operands.in.push_back(std::move(in));
             operands.out.push_back(std::move(out));
         }
-        if (!step.whole) operands.done.reset(new std::atomic<std::int32_t>[step.strips.size()]());
         workspace->operands.push_back(std::move(operands));
     }
     return workspace;
