@@ -1,0 +1,314 @@
+// Chains of steps run strip by strip: what kernels say about their stretches of positions, which steps become chains, and that
+// chains of every make, on every rung and any number of threads, give the integers of the portable kernels one after the other.
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "../plan/ops/ops.h"
+#include "../plan/plan.h"
+#include "random_networks.h"
+
+using namespace zp;
+using namespace zp_test;
+
+namespace {
+
+using Bytes = std::vector<std::uint8_t>;
+
+[[noreturn]] void fail(std::uint64_t seed, const std::string &what) {
+    std::fprintf(stderr, "%s: zp_test_chains %llu\n", what.c_str(), static_cast<unsigned long long>(seed));
+    std::exit(1);
+}
+
+bool is_supported(const KernelRecord &record) { return (record.cpu_features() & ~detect_cpu_features()) == 0; }
+
+// --- Kernels
+
+std::map<std::string, long> stretches_of, packings_of;
+
+// One operand of a kernel under test: packed where it wants that.
+struct Operand {
+    Operand(const KernelRecord &record, const void *params, const std::vector<const void *> &from) : in(from) {
+        if (!record.pack) return;
+        packed = Block(record.packed_bytes(params));
+        record.pack(params, from.data(), packed.data());
+        in[1] = packed.data();
+    }
+    std::vector<const void *> in;
+    Block packed;
+};
+
+// Every stretch of units computed alone writes its own positions, whole, and nothing else.
+void check_stretches(const KernelRecord &record, const Prepared &prepared, const std::vector<const void *> &in, std::size_t size,
+                     std::int64_t channels, std::uint64_t seed) {
+    const void *params = prepared.params.get();
+    const Operand operand(record, params, in);
+    const Block scratch(record.scratch_bytes ? record.scratch_bytes(params) : 0);
+    const std::int64_t units = record.units ? record.units(params) : prepared.units;
+    const auto run = [&](Bytes &out, std::int64_t begin, std::int64_t end) {
+        void *to[] = {out.data()};
+        const zp_buffers buffers = {operand.in.data(), to, scratch.data()};
+        record.fn(params, &buffers, static_cast<std::int32_t>(begin), static_cast<std::int32_t>(end));
+    };
+    Bytes whole(size);
+    run(whole, 0, units);
+    if (record.position(params, 0) != 0 || record.position(params, units) * channels != static_cast<std::int64_t>(size))
+        fail(seed, std::string(record.name) + ": its stretches are not all of the output");
+    for (std::int64_t unit = 0; unit < units;) {
+        const std::int64_t at = record.position(params, unit);
+        std::int64_t next = unit + 1;
+        while (next < units && record.position(params, next) == at) ++next;
+        const std::int64_t begin = at * channels, end = record.position(params, next) * channels;
+        if (end <= begin) fail(seed, std::string(record.name) + ": a stretch of no position");
+        for (const int fill : {0x00, 0xFF}) {
+            Bytes out(size, static_cast<std::uint8_t>(fill));
+            run(out, unit, next);
+            for (std::int64_t i = 0; i < static_cast<std::int64_t>(size); ++i) {
+                const auto k = static_cast<std::size_t>(i);
+                if (out[k] != (i >= begin && i < end ? whole[k] : fill)) fail(seed, std::string(record.name) + ": a stretch writes elsewhere");
+            }
+        }
+        unit = next;
+        ++stretches_of[record.name];
+    }
+}
+
+// What a pointwise convolution packs is the same for any number of positions.
+void check_packing(const KernelRecord &record, const zp_conv_2d_params &p, const std::vector<const void *> &in, Random &random, std::uint64_t seed) {
+    zp_conv_2d_params line = p;
+    line.batch = line.in_h = line.out_h = 1;
+    line.in_w = line.out_w = random.between(1, 5000);
+    if (record.accepts && !record.accepts(&line)) fail(seed, std::string(record.name) + " refuses another number of positions");
+    const std::size_t size = record.packed_bytes(&p);
+    if (record.packed_bytes(&line) != size) fail(seed, std::string(record.name) + ": the size of its packed weights depends on the positions");
+    const Block one(size), other(size);
+    record.pack(&p, in.data(), one.data());
+    record.pack(&line, in.data(), other.data());
+    if (std::memcmp(one.data(), other.data(), size) != 0) fail(seed, std::string(record.name) + ": its packed weights depend on the positions");
+    ++packings_of[record.name];
+}
+
+void check_kernels(std::uint64_t seed) {
+    Case c(seed);
+    constexpr Generator generators[] = {conv_2d, conv_2d_edges, depthwise_conv_2d, depthwise_conv_2d_edges};
+    generators[seed % 4](c);
+    CHECK(c.give_constants());
+    const StepSpec &step = c.program.steps[0];
+    StepReader reader(c.program, 0);
+    Prepared prepared;
+    find_operation(step.op)(reader, prepared);
+    const TensorSpec &y = c.program.tensors[static_cast<std::size_t>(step.outputs[0])];
+    std::vector<Bytes> fed;
+    for (const TensorSpec &t : c.program.tensors) {
+        fed.emplace_back(static_cast<std::size_t>(Plan::bytes(t)));
+        c.fill(fed.back().data(), fed.back().size());
+        if (t.data) std::memcpy(fed.back().data(), t.data, fed.back().size());
+    }
+    std::vector<const void *> in;
+    for (int t : step.inputs) in.push_back(t < 0 ? nullptr : fed[static_cast<std::size_t>(t)].data());
+    while (in.size() < kMinOperands) in.push_back(nullptr);
+    for (const KernelRecord &record : kernel_records()) {
+        if (step.op != record.op || !is_supported(record) || (record.accepts && !record.accepts(prepared.params.get()))) continue;
+        if (record.position) check_stretches(record, prepared, in, static_cast<std::size_t>(Plan::bytes(y)), y.shape.back(), seed);
+        if (step.op != "conv_2d" || !record.pack) continue;
+        const auto &p = *static_cast<const zp_conv_2d_params *>(prepared.params.get());
+        if (p.kernel_h * p.kernel_w * p.stride_h * p.stride_w == 1 && p.pad_top + p.pad_left == 0 && p.in_h == p.out_h && p.in_w == p.out_w)
+            check_packing(record, p, in, c.random, seed);
+    }
+}
+
+// --- Chains
+
+struct Tally {
+    long plans = 0, chains = 0, pointwise = 0, elementwise = 0, shared = 0, changing = 0, longest = 0;
+    std::map<Isa, long> by_isa;
+    std::set<std::string> kinds;
+} tally;
+
+struct Net {
+    Case &c;
+    std::vector<Bytes> fed;
+
+    explicit Net(Case &from) : c(from) {
+        CHECK(c.give_constants());
+        for (int t : c.program.inputs) {
+            fed.emplace_back(size(t));
+            c.fill(fed.back().data(), fed.back().size());
+        }
+    }
+    std::size_t size(int t) const { return static_cast<std::size_t>(Plan::bytes(c.program.tensors[static_cast<std::size_t>(t)])); }
+    std::vector<Bytes> run(const Plan &plan) const {
+        std::vector<Bytes> out;
+        std::vector<void *> to;
+        std::vector<const void *> in;
+        for (const Bytes &x : fed) in.push_back(x.data());
+        for (int t : c.program.outputs) out.emplace_back(size(t), std::uint8_t{0x5A});
+        for (Bytes &y : out) to.push_back(y.data());
+        plan.run(in.data(), to.data());
+        return out;
+    }
+};
+
+// A depthwise or other convolution and random followers; here and there something that forbids a chain.
+void build(Case &c) {
+    Chain net(c);
+    const bool wide = c.chance(4);
+    const std::vector<std::int64_t> shape = {c.chance(2) ? c.between(2, 3) : 1, c.between(1, wide ? 24 : 12), c.between(1, wide ? 60 : 12),
+                                             tile_edge(c, wide ? 20 : 70)};
+    const int x = c.tensor(shape);
+    c.program.inputs = {x};
+    net.images = {x};
+    int y = c.chance(3) ? net.conv(x, tile_edge(c, 40), c.chance(2) ? 1 : 3, c.between(1, 2), true)
+                        : net.depthwise(x, c.chance(4) ? 5 : 3, c.between(1, 2), c.chance(2));
+    std::vector<int> made = {x, y};
+    for (int i = c.between(1, 4); i > 0; --i) {
+        const int kind = c.between(0, 5);
+        if (kind <= 2) {
+            y = net.conv(y, c.chance(2) ? net.size(y, 3) : tile_edge(c, 70), 1, 1, true);
+        } else if (kind == 3) {
+            y = net.table(y);
+        } else {
+            net.images = made;
+            net.images.push_back(y);
+            const int other = kind == 4 && net.shape(x) == net.shape(y) ? x : net.like(y, true);
+            y = c.chance(2) ? net.add(y, other) : net.add(other, y);
+        }
+        made.push_back(y);
+        if (c.chance(8)) y = net.view(y);
+    }
+    c.program.outputs = {y};
+    if (c.chance(6)) c.program.outputs.push_back(made[static_cast<std::size_t>(c.between(1, static_cast<std::int64_t>(made.size()) - 1))]);
+    for (std::size_t t = 0; t < c.constant.size(); ++t)  // biases of the run
+        if (!c.constant[t] && c.program.tensors[t].dtype == DType::int32) c.program.inputs.push_back(static_cast<int>(t));
+}
+
+void check_chains(std::uint64_t seed) {
+    Case c(seed);
+    build(c);
+    const Net net(c);
+    const Plan reference(c.program, {1, "portable", true});
+    for (const StepReport &step : reference.steps()) CHECK(step.followers.empty());  // every tensor was asked for
+    const std::vector<Bytes> expected = net.run(reference);
+    tally.changing += std::any_of(expected[0].begin(), expected[0].end(), [&](std::uint8_t v) { return v != expected[0][0]; });
+    for (Isa isa : isas_supported(detect_cpu_features())) {
+        PlanOptions options = {c.between(1, 8), isa_name(isa), false};
+        options.fusion = c.chance(5) ? Fusion::where_faster : Fusion::wherever_possible;
+        const Plan plan(c.program, options);
+        for (int again = 0; again < 2; ++again)
+            if (net.run(plan) != expected)
+                fail(seed, std::string("chains of ") + isa_name(isa) + " by " + std::to_string(options.threads) + " threads differ");
+        ++tally.plans;
+        std::size_t steps = 0;
+        for (const StepReport &step : plan.steps()) {
+            steps += 1 + step.followers.size();
+            if (step.followers.empty()) continue;
+            ++tally.chains;
+            ++tally.by_isa[isa];
+            tally.kinds.insert(step.op);
+            tally.shared += options.threads > 1 && step.units > 1;
+            tally.longest = std::max(tally.longest, static_cast<long>(step.followers.size()) + 1);
+            for (const KernelRecord *record : step.followers) ++(record->in_place ? tally.elementwise : tally.pointwise);
+        }
+        CHECK(steps == c.program.steps.size());
+    }
+}
+
+// Several callers of one plan at once.
+void check_callers() {
+    for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+        Case c(seed);
+        Chain made(c);
+        const int x = c.tensor({2, 16, 16, 24});
+        c.program.inputs = {x};
+        const int y = made.conv(made.depthwise(x, 3, 1, true), 24, 1, 1, true);
+        c.program.outputs = {made.add(y, x)};
+        for (std::size_t t = 0; t < c.constant.size(); ++t)
+            if (!c.constant[t] && c.program.tensors[t].dtype == DType::int32) c.program.inputs.push_back(static_cast<int>(t));
+        const Net net(c);
+        const std::vector<Bytes> expected = net.run(Plan(c.program, {1, "portable", true}));
+        const Plan plan(c.program, {3, "", false});
+        std::vector<std::thread> callers;
+        for (int i = 0; i < 4; ++i)
+            callers.emplace_back([&] {
+                for (int round = 0; round < 10; ++round) CHECK(net.run(plan) == expected);
+            });
+        for (std::thread &caller : callers) caller.join();
+    }
+}
+
+// Which steps become one. `change` edits what is built before it is planned.
+void check_rule() {
+    const auto steps = [](std::int32_t lines, int threads, Fusion fusion, const std::function<void(Case &, const std::vector<int> &)> &change) {
+        Case c(5);
+        Chain made(c);
+        const int x = c.tensor({1, lines, 28, 32});
+        c.program.inputs = {x};
+        std::vector<int> y = {x};
+        y.push_back(made.depthwise(y.back(), 3, 1, true));
+        y.push_back(made.table(y.back()));
+        y.push_back(made.conv(y.back(), 32, 1, 1, true));
+        y.push_back(made.table(y.back()));
+        y.push_back(made.conv(y.back(), 16, 1, 1, true));
+        c.program.outputs = {y.back()};
+        for (std::size_t t = 0; t < c.constant.size(); ++t)
+            if (!c.constant[t] && c.program.tensors[t].dtype == DType::int32) c.program.inputs.push_back(static_cast<int>(t));
+        change(c, y);
+        CHECK(c.give_constants());
+        PlanOptions options = {threads, "", false};
+        options.fusion = fusion;
+        const Plan plan(c.program, options);
+        std::string ops;
+        for (const StepReport &step : plan.steps()) ops += (ops.empty() ? "" : " ") + step.op;
+        return ops;
+    };
+    const auto as_built = [](Case &, const std::vector<int> &) {};
+    const std::string apart = "depthwise_conv_2d table conv_2d table conv_2d";
+    CHECK(steps(28, 2, Fusion::never, as_built) == apart);
+    CHECK(steps(28, 2, Fusion::wherever_possible, as_built) == "depthwise_conv_2d+table+conv_2d+table+conv_2d");
+    CHECK(steps(28, 2, Fusion::where_faster, as_built) == "depthwise_conv_2d+table+conv_2d+table conv_2d");
+    CHECK(steps(28, 1, Fusion::where_faster, as_built) == apart);  // one thread gains nothing
+    CHECK(steps(3, 2, Fusion::where_faster, as_built) == apart);   // two threads do not share three lines evenly
+    const auto shown = [](Case &c, const std::vector<int> &y) { c.program.outputs.push_back(y[3]); };
+    CHECK(steps(28, 2, Fusion::wherever_possible, shown) == "depthwise_conv_2d+table+conv_2d table conv_2d");
+    const auto read_twice = [](Case &c, const std::vector<int> &y) {
+        StepSpec again = c.program.steps[1];
+        again.outputs = {c.tensor(c.program.tensors[static_cast<std::size_t>(y[1])].shape)};
+        c.program.outputs.push_back(again.outputs[0]);
+        c.program.steps.push_back(again);
+    };
+    CHECK(steps(28, 2, Fusion::wherever_possible, read_twice) == "depthwise_conv_2d table conv_2d+table+conv_2d table");
+}
+
+}  // namespace
+
+int main(int argc, char **argv) {
+    unsetenv("ZEROPOINT_ISA");
+    if (argc > 1) {
+        check_kernels(std::strtoull(argv[1], nullptr, 10));
+        check_chains(std::strtoull(argv[1], nullptr, 10));
+        return 0;
+    }
+    constexpr std::uint64_t kSeeds = 2000;
+    for (std::uint64_t seed = 0; seed < kSeeds; ++seed) check_kernels(seed);
+    for (std::uint64_t seed = 0; seed < kSeeds; ++seed) check_chains(seed);
+    check_callers();
+    check_rule();
+    for (const auto &[name, count] : stretches_of) std::printf("%8ld stretches of %s\n", count, name.c_str());
+    for (const KernelRecord &record : kernel_records()) {
+        if (!is_supported(record)) continue;
+        CHECK(!record.position || stretches_of[record.name] > 500);
+        CHECK(std::string(record.op) != "conv_2d" || !record.pack || !record.position || packings_of[record.name] > 50);
+    }
+    std::printf("%ld plans, %ld chains (up to %ld links; %zu kinds; %ld of several strips shared by threads) with %ld pointwise and %ld "
+                "element-wise followers; %ld outputs with more than one value\n",
+                tally.plans, tally.chains, tally.longest, tally.kinds.size(), tally.shared, tally.pointwise, tally.elementwise, tally.changing);
+    CHECK(tally.chains > 1000 && tally.shared > 500 && tally.pointwise > 500 && tally.elementwise > 500 && tally.longest >= 4);
+    CHECK(tally.changing > static_cast<long>(kSeeds) / 2);
+    for (Isa isa : isas_supported(detect_cpu_features())) CHECK(tally.by_isa[isa] > 300);
+    return 0;
+}
