@@ -87,7 +87,8 @@ public:
             link.channels = elements(program_.tensors[static_cast<std::size_t>(link.outputs.front())]) / positions;
             if (k == 0) continue;
             link.pointwise = is_pointwise(link);
-            for (std::size_t n = 0; n < 2 && n < link.inputs.size(); ++n) link.chained[n] = root(link.inputs[n]) == root(links[k - 1].outputs.front());
+            const int handed = root(links[k - 1].outputs.front());
+            for (std::size_t n = 0; n < 2 && n < link.inputs.size(); ++n) link.chained[n] = root(link.inputs[n]) == handed;
         }
         step.units = static_cast<std::int32_t>(step.strips.size() - 1);
         step.grain = grain_of(work, step.units);

@@ -47,6 +47,7 @@ struct Operand {
 void check_stretches(const KernelRecord &record, const Prepared &prepared, const std::vector<const void *> &in, std::size_t size,
                      std::int64_t channels, std::uint64_t seed) {
     const void *params = prepared.params.get();
+    const std::string name = record.name;
     const Operand operand(record, params, in);
     const Block scratch(record.scratch_bytes ? record.scratch_bytes(params) : 0);
     const std::int64_t units = record.units ? record.units(params) : prepared.units;
@@ -58,39 +59,41 @@ void check_stretches(const KernelRecord &record, const Prepared &prepared, const
     Bytes whole(size);
     run(whole, 0, units);
     if (record.position(params, 0) != 0 || record.position(params, units) * channels != static_cast<std::int64_t>(size))
-        fail(seed, std::string(record.name) + ": its stretches are not all of the output");
+        fail(seed, name + ": its stretches are not all of the output");
     for (std::int64_t unit = 0; unit < units;) {
         const std::int64_t at = record.position(params, unit);
         std::int64_t next = unit + 1;
         while (next < units && record.position(params, next) == at) ++next;
         const std::int64_t begin = at * channels, end = record.position(params, next) * channels;
-        if (end <= begin) fail(seed, std::string(record.name) + ": a stretch of no position");
+        if (end <= begin) fail(seed, name + ": a stretch of no position");
         for (const int fill : {0x00, 0xFF}) {
             Bytes out(size, static_cast<std::uint8_t>(fill));
             run(out, unit, next);
             for (std::int64_t i = 0; i < static_cast<std::int64_t>(size); ++i) {
                 const auto k = static_cast<std::size_t>(i);
-                if (out[k] != (i >= begin && i < end ? whole[k] : fill)) fail(seed, std::string(record.name) + ": a stretch writes elsewhere");
+                if (out[k] != (i >= begin && i < end ? whole[k] : fill)) fail(seed, name + ": a stretch writes elsewhere");
             }
         }
         unit = next;
-        ++stretches_of[record.name];
+        ++stretches_of[name];
     }
 }
 
 // What a pointwise convolution packs is the same for any number of positions.
-void check_packing(const KernelRecord &record, const zp_conv_2d_params &p, const std::vector<const void *> &in, Random &random, std::uint64_t seed) {
+void check_packing(const KernelRecord &record, const zp_conv_2d_params &p, const std::vector<const void *> &in, Random &random,
+                   std::uint64_t seed) {
+    const std::string name = record.name;
     zp_conv_2d_params line = p;
     line.batch = line.in_h = line.out_h = 1;
     line.in_w = line.out_w = random.between(1, 5000);
-    if (record.accepts && !record.accepts(&line)) fail(seed, std::string(record.name) + " refuses another number of positions");
+    if (record.accepts && !record.accepts(&line)) fail(seed, name + " refuses another number of positions");
     const std::size_t size = record.packed_bytes(&p);
-    if (record.packed_bytes(&line) != size) fail(seed, std::string(record.name) + ": the size of its packed weights depends on the positions");
+    if (record.packed_bytes(&line) != size) fail(seed, name + ": the size of its packed weights depends on the positions");
     const Block one(size), other(size);
     record.pack(&p, in.data(), one.data());
     record.pack(&line, in.data(), other.data());
-    if (std::memcmp(one.data(), other.data(), size) != 0) fail(seed, std::string(record.name) + ": its packed weights depend on the positions");
-    ++packings_of[record.name];
+    if (std::memcmp(one.data(), other.data(), size) != 0) fail(seed, name + ": its packed weights depend on the positions");
+    ++packings_of[name];
 }
 
 void check_kernels(std::uint64_t seed) {
@@ -243,7 +246,8 @@ void check_callers() {
 
 // Which steps become one. `change` edits what is built before it is planned.
 void check_rule() {
-    const auto steps = [](std::int32_t lines, int threads, Fusion fusion, const std::function<void(Case &, const std::vector<int> &)> &change) {
+    using Change = std::function<void(Case &, const std::vector<int> &)>;
+    const auto steps = [](std::int32_t lines, int threads, Fusion fusion, const Change &change) {
         Case c(5);
         Chain made(c);
         const int x = c.tensor({1, lines, 28, 32});
@@ -306,7 +310,8 @@ int main(int argc, char **argv) {
     }
     std::printf("%ld plans, %ld chains (up to %ld links; %zu kinds; %ld of several strips shared by threads) with %ld pointwise and %ld "
                 "element-wise followers; %ld outputs with more than one value\n",
-                tally.plans, tally.chains, tally.longest, tally.kinds.size(), tally.shared, tally.pointwise, tally.elementwise, tally.changing);
+                tally.plans, tally.chains, tally.longest, tally.kinds.size(), tally.shared, tally.pointwise, tally.elementwise,
+                tally.changing);
     CHECK(tally.chains > 1000 && tally.shared > 500 && tally.pointwise > 500 && tally.elementwise > 500 && tally.longest >= 4);
     CHECK(tally.changing > static_cast<long>(kSeeds) / 2);
     for (Isa isa : isas_supported(detect_cpu_features())) CHECK(tally.by_isa[isa] > 300);

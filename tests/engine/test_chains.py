@@ -1,4 +1,4 @@
-"""Steps that the plan runs strip by strip, as one: what a session, its profile and its intermediate tensors show of them."""
+"""Steps that the plan runs strip by strip, as one: what a session, its profile and its intermediate tensors show."""
 
 from __future__ import annotations
 
