@@ -4,12 +4,6 @@
 
 namespace zp {
 
-// A unit of the portable convolutions is a line.
-template <class P>
-static std::int64_t line_position(const void *params, std::int64_t unit) {
-    return unit * static_cast<const P *>(params)->out_w;
-}
-
 static std::vector<KernelRecord> make_records() {
     std::vector<KernelRecord> r;
 #define ZP_PORTABLE(op) \
@@ -22,10 +16,6 @@ static std::vector<KernelRecord> make_records() {
 #undef ZP_PORTABLE
     for (KernelRecord &record : r)  // an element is read, then the one of its index written
         for (const char *op : {"add", "mul", "table"}) record.in_place |= record.op == std::string(op);
-    for (KernelRecord &record : r) {
-        if (record.op == std::string("conv_2d")) record.position = line_position<zp_conv_2d_params>;
-        if (record.op == std::string("depthwise_conv_2d")) record.position = line_position<zp_depthwise_conv_2d_params>;
-    }
 #ifdef ZP_HAVE_X86_KERNELS
     add_x86_records(r);
 #endif

@@ -26,8 +26,9 @@ struct KernelRecord {
     // Null: takes every set of parameters.
     bool (*accepts)(const void *params) = nullptr;
     // Constant operands, rearranged once at planning time. The kernel then finds the packed bytes (64-byte aligned)
-    // in place of input 1. A record with `pack` is chosen only where the inputs from 1 on are constant. What a 1x1
-    // convolution of stride 1 packs does not depend on how many positions there are.
+    // in place of input 1. A record with `pack` is chosen only where the inputs from 1 on are constant. Two promises for
+    // plan/chain.h: what a depthwise convolution packs does not depend on the height of images nor on their padding above, and
+    // what a 1x1 convolution of stride 1 packs not on how many positions there are.
     std::size_t (*packed_bytes)(const void *params) = nullptr;
     void (*pack)(const void *params, const void *const *inputs, void *packed) = nullptr;
     // Bytes of scratch that one thread needs. Null: none.
@@ -37,11 +38,6 @@ struct KernelRecord {
     // Whether the output may lie in the place of an input that is read in order (Prepared::in_order): each call has read
     // what it needs of its units before it writes there.
     bool in_place = false;
-    // How the output of a convolution fills up, for who reads it before all of it is there: the first output position (n, oh,
-    // ow in row-major order) of the stretch that a unit belongs to. The units of a stretch follow each other and together write all
-    // channels of neighbouring positions, up to where the next stretch begins; position(params, units) is where the last one
-    // ends. Null: nothing is known.
-    std::int64_t (*position)(const void *params, std::int64_t unit) = nullptr;
 
     std::uint32_t cpu_features() const { return isa_features(isa); }
 };

@@ -12,9 +12,7 @@ namespace zp {
 
 void add_arm_records(std::vector<KernelRecord> &r) {
     r.push_back(ZP_MATMUL_RECORD(conv_2d, neon));
-    r.back().position = zp_conv_2d_neon_position;
     r.push_back(ZP_MATMUL_RECORD(conv_2d, neondot));
-    r.back().position = zp_conv_2d_neondot_position;
     r.push_back(ZP_MATMUL_RECORD(fully_connected, neon));
     r.push_back(ZP_MATMUL_RECORD(fully_connected, neondot));
     r.push_back({"depthwise_conv_2d", "s8", Isa::neon, "depthwise_conv_2d_s8_neon", zp_depthwise_conv_2d_s8_neon,

@@ -25,11 +25,8 @@ void add_x86_records(std::vector<KernelRecord> &r) {
     r.push_back({"conv_2d", "s8", Isa::avx2, "conv_2d_s8_avx2_winograd", zp_conv_2d_s8_avx2_winograd, zp_conv_2d_winograd_accepts,
                  zp_conv_2d_winograd_packed_bytes, zp_conv_2d_winograd_pack, zp_conv_2d_winograd_scratch_bytes, zp_conv_2d_winograd_units});
     ZP_MATMUL(conv_2d, avx2)
-    r.back().position = zp_conv_2d_position_avx2;
     ZP_MATMUL(conv_2d, avxvnni)
-    r.back().position = zp_conv_2d_position_avxvnni;
     ZP_MATMUL(conv_2d, avx512vnni)
-    r.back().position = zp_conv_2d_position_avx512vnni;
     ZP_MATMUL(fully_connected, avx2)
     ZP_MATMUL(fully_connected, avxvnni)
     ZP_MATMUL(fully_connected, avx512vnni)
@@ -37,15 +34,12 @@ void add_x86_records(std::vector<KernelRecord> &r) {
     r.push_back({"depthwise_conv_2d", "s8", Isa::avx512vnni, "depthwise_conv_2d_s8_avx512vnni", zp_depthwise_conv_2d_s8_avx512vnni,
                  zp_depthwise_conv_2d_pairs_accepts, zp_depthwise_conv_2d_quads_packed_bytes, zp_depthwise_conv_2d_quads_pack,
                  zp_depthwise_conv_2d_quads_scratch_bytes, zp_depthwise_conv_2d_pairs_units});
-    r.back().position = zp_depthwise_conv_2d_pairs_position;
     r.push_back({"depthwise_conv_2d", "s8", Isa::avx2, "depthwise_conv_2d_s8_avx2", zp_depthwise_conv_2d_s8_avx2,
                  zp_depthwise_conv_2d_pairs_accepts, zp_depthwise_conv_2d_pairs_packed_bytes, zp_depthwise_conv_2d_pairs_pack,
                  zp_depthwise_conv_2d_pairs_scratch_bytes, zp_depthwise_conv_2d_pairs_units});
-    r.back().position = zp_depthwise_conv_2d_pairs_position;
     r.push_back({"depthwise_conv_2d", "s8", Isa::avxvnni, "depthwise_conv_2d_s8_avxvnni", zp_depthwise_conv_2d_s8_avxvnni,
                  zp_depthwise_conv_2d_pairs_accepts, zp_depthwise_conv_2d_pairs_packed_bytes, zp_depthwise_conv_2d_pairs_pack,
                  zp_depthwise_conv_2d_pairs_scratch_bytes, zp_depthwise_conv_2d_pairs_units});
-    r.back().position = zp_depthwise_conv_2d_pairs_position;
     r.push_back(in_place({"add", "s8", Isa::avx2, "add_s8_avx2", zp_add_s8_avx2, zp_add_accepts}));
     r.push_back(in_place({"add", "s8", Isa::avx512vnni, "add_s8_avx512vnni", zp_add_s8_avx512vnni, zp_add_accepts}));
     r.push_back(in_place({"mul", "s8", Isa::avx2, "mul_s8_avx2", zp_mul_s8_avx2, zp_mul_accepts}));

@@ -1,13 +1,12 @@
 // The steps of a plan. Most are one step of the program, a link; some are chains of links run strip by strip: what a link
 // writes is read by the next one on the same core, at once, and threads wait for each other once per chain, not once per link.
 //
-// A strip is a stretch of neighbouring output positions (n, oh, ow in row-major order) with all their channels, and a unit of
-// the chain's work. The first link says which of its units write which positions (KernelRecord::position). What follows it needs no
-// other positions than it writes:
-//   element-wise  add, mul, table: the same kernel on the elements of the strip alone, in the place of its input
+// A strip is some neighbouring output lines (n, oh), and a unit of the chain's work. Links that can be computed so:
+//   depthwise     at the beginning only: the same kernel on the lines of the image that the strip's windows see
 //   pointwise     conv_2d 1x1 of stride 1: the same kernel on an image of the strip's positions
-// Both leave the positions as they are, so any number of them may follow each other. What is handed on to a pointwise link lies in
-// the thread's scratch and has no place in the arena.
+//   element-wise  add, mul, table, behind another link: the same kernel on the strip's elements, in the place of its input
+// The latter two leave positions where they are, so any number of them may follow each other. What is handed on to a pointwise
+// link lies in the thread's scratch and has no place in the arena.
 //
 // The integers are those of the links one after the other, whatever the strips and threads.
 #ifndef ZP_PLAN_CHAIN_H
@@ -40,21 +39,18 @@ struct Link {
     bool in_order[2];  // Prepared::in_order
 
     // In a chain only.
-    std::int64_t channels = 0;            // bytes of one output position
-    std::int64_t place = -1;              // of the output in the thread's scratch; -1: it is, or lies at, the step's output
-    bool pointwise = false;               // as a follower: pointwise, else element-wise
-    bool chained[2] = {false, false};     // whether inputs 0 and 1 are the output of the link before
-};
-
-struct Strip {
-    std::int64_t unit, position;  // the first ones
+    enum Kind { depthwise, pointwise, elementwise } kind = elementwise;
+    std::int64_t channels = 0;         // bytes of one output position
+    std::int64_t place = -1;           // of the output in the thread's scratch; -1: it is, or lies at, the step's output
+    bool chained[2] = {false, false};  // whether inputs 0 and 1 are the output of the link before
 };
 
 struct Step {
     std::vector<Link> links;
     std::int32_t units = 0, grain = 1;  // for the pool; a unit of a chain is a strip
     std::size_t scratch_bytes = 0;      // of one thread
-    std::vector<Strip> strips;          // of a chain, and one behind the last
+    std::vector<std::int64_t> strips;   // of a chain: their first lines, and one behind the last
+    std::int64_t columns = 0;           // positions of a line
 
     bool is_chain() const { return links.size() > 1; }
     const std::vector<int> &outputs() const { return links.back().outputs; }

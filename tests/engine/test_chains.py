@@ -51,9 +51,8 @@ def test_two_threads_share_a_chain(flavour: str) -> None:
                 session = zp.Session(graph, threads=threads, isa=isa)
                 assert (session.run(x) == wanted).all()
                 assert (session.run(x[:1]) == wanted[:1]).all()
-                expected = [CHAIN] if threads in (2, 4) else CHAIN.split("+")  # eight strips, and sixteen lines in twos
-                if threads < 8:
-                    assert [s["op"] for s in session.steps()] == expected
+                shared = threads in (2, 4)  # sixteen lines in equal strips of three and more
+                assert [s["op"] for s in session.steps()] == ([CHAIN] if shared else CHAIN.split("+"))
 
 
 def test_a_chain_names_its_kernels_and_all_tensors_can_still_be_seen() -> None:

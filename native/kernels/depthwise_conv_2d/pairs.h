@@ -87,7 +87,6 @@ size_t zp_depthwise_conv_2d_pairs_packed_bytes(const void *params);
 void zp_depthwise_conv_2d_pairs_pack(const void *params, const void *const *inputs, void *packed);
 size_t zp_depthwise_conv_2d_pairs_scratch_bytes(const void *params);
 int64_t zp_depthwise_conv_2d_pairs_units(const void *params);
-int64_t zp_depthwise_conv_2d_pairs_position(const void *params, int64_t unit);
 
 void zp_depthwise_conv_2d_s8_avx2(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end);
 void zp_depthwise_conv_2d_s8_avxvnni(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end);

@@ -62,12 +62,6 @@ int64_t zp_depthwise_conv_2d_pairs_units(const void *params) {
     return cast(params).batch * ((cast(params).out_h + rows - 1) / rows);
 }
 
-int64_t zp_depthwise_conv_2d_pairs_position(const void *params, int64_t unit) {
-    const zp_depthwise_conv_2d_params &p = cast(params);
-    const int64_t rows = depthwise_pairs(p).rows, units = (p.out_h + rows - 1) / rows;
-    return (unit / units * p.out_h + unit % units * rows) * p.out_w;
-}
-
 void zp_depthwise_conv_2d_pairs_pack(const void *params, const void *const *inputs, void *packed) {
     const zp_depthwise_conv_2d_params &p = cast(params);
     const DepthwisePairs s = depthwise_pairs(p);

@@ -101,12 +101,6 @@ struct MatmulShape {
     int64_t blocks(const MatmulLayout &l) const { return images * line_blocks(l) * column_blocks(l); }
     int64_t most_columns(const MatmulLayout &l) const { return (out_w + column_blocks(l) - 1) / column_blocks(l); }
     int64_t most_lines(const MatmulLayout &l) const { return (out_h + line_blocks(l) - 1) / line_blocks(l); }
-    // The first position (of all images) that a unit's block writes. (A block that has not all columns has one line.)
-    int64_t first_position(const MatmulLayout &l, int64_t unit) const {
-        const int64_t block = unit / panels(l), by_line = line_blocks(l), by_column = column_blocks(l), lines = block / by_column;
-        const int64_t line = lines / by_line * out_h + out_h * (lines % by_line) / by_line;
-        return line * out_w + out_w * (block % by_column) / by_column;
-    }
     // Bytes of one kept line; room for reading whole groups behind its end.
     int64_t line_pitch(const MatmulLayout &l) const {
         return (kept_columns(most_columns(l)) * depth * l.value_bytes + 16 + 63) / 64 * 64;
@@ -193,9 +187,6 @@ bool matmul_accepts(const MatmulShape &s, const MatmulLayout &l);
 ZP_MATMUL_FUNCTIONS_OF(avx2)
 ZP_MATMUL_FUNCTIONS_OF(avxvnni)
 ZP_MATMUL_FUNCTIONS_OF(avx512vnni)
-int64_t zp_conv_2d_position_avx2(const void *params, int64_t unit);
-int64_t zp_conv_2d_position_avxvnni(const void *params, int64_t unit);
-int64_t zp_conv_2d_position_avx512vnni(const void *params, int64_t unit);
 #undef ZP_MATMUL_FUNCTIONS_OF
 #undef ZP_MATMUL_FUNCTIONS
 

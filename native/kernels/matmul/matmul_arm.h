@@ -61,10 +61,6 @@ struct ArmMatmul {
     }
     int64_t block_rows() const { return divided_up(rows, blocks()); }
     int64_t units() const { return blocks() * panels(); }
-    int64_t first_row(int64_t unit) const {
-        const int64_t row = unit / panels() * block_rows();
-        return row < rows ? row : rows;
-    }
     // A pointer and a correction per row, and the gathered rows.
     int64_t scratch_bytes() const { return block_rows() * (8 + 4 + (in_place ? 0 : pitch())) + 16; }
 };
@@ -99,8 +95,6 @@ ZP_MATMUL_FUNCTIONS(conv_2d, neondot)
 ZP_MATMUL_FUNCTIONS(fully_connected, neon)
 ZP_MATMUL_FUNCTIONS(fully_connected, neondot)
 #undef ZP_MATMUL_FUNCTIONS
-int64_t zp_conv_2d_neon_position(const void *params, int64_t unit);
-int64_t zp_conv_2d_neondot_position(const void *params, int64_t unit);
 
 }  // namespace zp
 #endif

@@ -220,12 +220,4 @@ ZP_MATMUL_FUNCTIONS_OF(avx2, kAvx2Layout, Avx2Forms())
 ZP_MATMUL_FUNCTIONS_OF(avxvnni, kAvxVnniLayout, kAvxVnniLayout)
 ZP_MATMUL_FUNCTIONS_OF(avx512vnni, kAvx512VnniLayout, kAvx512VnniLayout)
 
-int64_t zp_conv_2d_position_avx2(const void *params, int64_t unit) { return conv_2d_shape_avx2(params).first_position(kAvx2Layout, unit); }
-int64_t zp_conv_2d_position_avxvnni(const void *params, int64_t unit) {
-    return conv_2d_shape_avxvnni(params).first_position(kAvxVnniLayout, unit);
-}
-int64_t zp_conv_2d_position_avx512vnni(const void *params, int64_t unit) {
-    return conv_2d_shape_avx512vnni(params).first_position(kAvx512VnniLayout, unit);
-}
-
 }  // namespace zp

@@ -65,7 +65,4 @@ ZP_MATMUL_FUNCTIONS(fully_connected, neon, kOrderNeon)
 ZP_MATMUL_FUNCTIONS(fully_connected, neondot, kOrderNeonDot)
 #undef ZP_MATMUL_FUNCTIONS
 
-int64_t zp_conv_2d_neon_position(const void *params, int64_t unit) { return conv_2d_neon(params).first_row(unit); }
-int64_t zp_conv_2d_neondot_position(const void *params, int64_t unit) { return conv_2d_neondot(params).first_row(unit); }
-
 }  // namespace zp
