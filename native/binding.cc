@@ -247,7 +247,9 @@ public:
         for (const zp::StepReport &step : plan_->steps()) {
             nb::dict report;
             report["op"] = step.op;
-            report["kernel"] = step.kernel->name;
+            std::string kernels = step.kernel->name;
+            for (const zp::KernelRecord *kernel : step.followers) kernels += std::string("+") + kernel->name;
+            report["kernel"] = kernels;
             report["isa"] = zp::isa_name(step.kernel->isa);
             report["units"] = step.units;
             report["output"] = step.output;
@@ -401,7 +403,8 @@ NB_MODULE(_engine, m) {
         .def("run_into", &PyPlan::run_into, nb::arg("inputs"), nb::arg("outputs"),
              "Like run, but the results are written into the arrays of `outputs`.")
         .def("tensor", &PyPlan::tensor, nb::arg("index"), "A copy of a tensor after a run, with keep_intermediates.")
-        .def("steps", &PyPlan::steps, "Which kernel each step uses: a list of {op, kernel, isa, units, output}.")
+        .def("steps", &PyPlan::steps, "Which kernel each step uses: a list of {op, kernel, isa, units, output}; where steps of the program became one, "
+             "their operations and kernels with + between them, and the first one's isa.")
         .def_prop_ro("threads", &PyPlan::threads)
         .def_prop_ro("arena_bytes", &PyPlan::arena_bytes);
 }

@@ -11,18 +11,13 @@
 
 namespace zp {
 
-// Elementary operations that a piece of work should have before another thread is worth waking (some microseconds).
-static constexpr std::int64_t kWorkPerPiece = 1 << 16;
-
 // A first workspace larger than this is no part of the slab: it would be reserved for a session that may never run.
 static constexpr std::size_t kMostInSlab = std::size_t{64} << 20;
 
 struct Plan::Workspace {
     Slab own;  // none: it lies in the plan's
     std::uint8_t *arena, *scratch;
-    // Per step, the pointers that its kernel gets.
-    std::vector<std::vector<const void *>> in;
-    std::vector<std::vector<void *>> out;
+    std::vector<Operands> operands;  // of each step
 };
 
 Plan::Plan(Program program, const PlanOptions &options)
@@ -107,6 +102,29 @@ bool Plan::all_constant(const StepSpec &step) const {
     return true;
 }
 
+Link Plan::prepare_link(int number, Isa bound, std::uint32_t features) const {
+    const StepSpec &spec = program_.steps[static_cast<std::size_t>(number)];
+    const PrepareFunction prepare = find_operation(spec.op);
+    StepReader reader(program_, number);
+    Prepared prepared;
+    prepare(reader, prepared);
+    reader.finish();
+
+    Link link;
+    const void *params = prepared.params.get();
+    link.number = number;
+    link.kernel = choose_kernel(kernel_records(), spec.op, params, all_constant(spec), bound, features);
+    if (link.kernel == nullptr) reader.fail("no kernel for it was built");
+    link.units = link.kernel->units ? link.kernel->units(params) : prepared.units;
+    if (link.units < 1 || link.units > INT32_MAX) reader.fail("is too big: its work units do not fit 32 bits");
+    link.work = prepared.work;
+    for (int i : {0, 1}) link.in_order[i] = prepared.in_order[i];
+    link.params = std::move(prepared.params);
+    link.inputs = spec.inputs;
+    link.outputs = spec.outputs;
+    return link;
+}
+
 void Plan::prepare_steps(const PlanOptions &options) {
     for (std::size_t i = 0; i < program_.tensors.size(); ++i) {
         const int alias = program_.tensors[i].alias;
@@ -114,31 +132,10 @@ void Plan::prepare_steps(const PlanOptions &options) {
     }
     const std::uint32_t features = detect_cpu_features();
     const Isa bound = resolve_isa(options.isa, features);
-    for (std::size_t s = 0; s < program_.steps.size(); ++s) {
-        const StepSpec &spec = program_.steps[s];
-        const PrepareFunction prepare = find_operation(spec.op);
-        StepReader reader(program_, static_cast<int>(s));
-        Prepared prepared;
-        prepare(reader, prepared);
-        reader.finish();
-
-        Step step;
-        const void *params = prepared.params.get();
-        step.kernel = choose_kernel(kernel_records(), spec.op, params, all_constant(spec), bound, features);
-        if (step.kernel == nullptr) reader.fail("no kernel for it was built");
-        const std::int64_t units = step.kernel->units ? step.kernel->units(params) : prepared.units;
-        if (units < 1 || units > INT32_MAX) reader.fail("is too big: its work units do not fit 32 bits");
-        step.units = static_cast<std::int32_t>(units);
-        const std::int64_t work_per_unit = std::max<std::int64_t>(prepared.work / units, 1);
-        step.grain = static_cast<std::int32_t>(std::min<std::int64_t>((kWorkPerPiece + work_per_unit - 1) / work_per_unit, INT32_MAX));
-        step.packed = nullptr;
-        if (step.kernel->scratch_bytes) scratch_bytes_ = std::max(scratch_bytes_, step.kernel->scratch_bytes(params));
-        for (int i : {0, 1}) step.in_place[i] = step.kernel->in_place && prepared.in_order[i];
-        step.params = std::move(prepared.params);
-        step.inputs = spec.inputs;
-        step.outputs = spec.outputs;
-        steps_.push_back(std::move(step));
-    }
+    std::vector<Link> links;
+    for (std::size_t s = 0; s < program_.steps.size(); ++s) links.push_back(prepare_link(static_cast<int>(s), bound, features));
+    steps_ = make_steps(program_, roots_, std::move(links), keep_ ? Fusion::never : options.fusion, threads_);
+    for (const Step &step : steps_) scratch_bytes_ = std::max(scratch_bytes_, step.scratch_bytes);
     scratch_bytes_ = aligned_size(scratch_bytes_);
 }
 
@@ -147,26 +144,28 @@ void Plan::prepare_steps(const PlanOptions &options) {
 void Plan::lift_constants() {
     for (const TensorSpec &tensor : program_.tensors) constants_.push_back(tensor.flip ? nullptr : tensor.data);
     for (const Step &step : steps_)
-        for (std::size_t i = 0; i < step.inputs.size(); ++i) {
-            const TensorSpec *tensor = constant(step.inputs[i]);
-            if (tensor == nullptr || !tensor->flip || (i > 0 && step.kernel->pack)) continue;
-            const void *&codes = constants_[static_cast<std::size_t>(tensor - program_.tensors.data())];
-            if (codes != nullptr) continue;
-            const auto size = static_cast<std::size_t>(bytes(*tensor));
-            lifted_.push_back(std::make_unique<std::uint8_t[]>(size));
-            copy_edge(lifted_.back().get(), tensor->data, size, true);
-            codes = lifted_.back().get();
-        }
+        for (const Link &link : step.links)
+            for (std::size_t i = 0; i < link.inputs.size(); ++i) {
+                const TensorSpec *tensor = constant(link.inputs[i]);
+                if (tensor == nullptr || !tensor->flip || (i > 0 && link.kernel->pack)) continue;
+                const void *&codes = constants_[static_cast<std::size_t>(tensor - program_.tensors.data())];
+                if (codes != nullptr) continue;
+                const auto size = static_cast<std::size_t>(bytes(*tensor));
+                lifted_.push_back(std::make_unique<std::uint8_t[]>(size));
+                copy_edge(lifted_.back().get(), tensor->data, size, true);
+                codes = lifted_.back().get();
+            }
 }
 
 void Plan::pack_steps(bool tune) {
     std::vector<PackingTask> tasks;
-    for (Step &step : steps_) {
-        if (step.kernel->pack == nullptr) continue;
-        const auto pack = tune && step.kernel->pack_tuned ? step.kernel->pack_tuned : step.kernel->pack;
-        tasks.push_back({step.kernel, pack, step.params.get(), {}, &step.packed});
-        for (std::size_t i = 0; i < step.inputs.size(); ++i) tasks.back().constants.push_back(i > 0 ? constant(step.inputs[i]) : nullptr);
-    }
+    for (Step &step : steps_)
+        for (Link &link : step.links) {
+            if (link.kernel->pack == nullptr) continue;
+            const auto pack = tune && link.kernel->pack_tuned ? link.kernel->pack_tuned : link.kernel->pack;
+            tasks.push_back({link.kernel, pack, link.params.get(), {}, &link.packed});
+            for (std::size_t i = 0; i < link.inputs.size(); ++i) tasks.back().constants.push_back(i > 0 ? constant(link.inputs[i]) : nullptr);
+        }
     const std::size_t workspace = workspace_bytes();
     slabs_ = pack(std::move(tasks), *pool_, workspace <= kMostInSlab ? workspace : 0);
     if (workspace <= kMostInSlab) {
@@ -177,16 +176,18 @@ void Plan::pack_steps(bool tune) {
 }
 
 // The lifetime whose buffer the step's output can take over, or -1: an input's that nobody reads later. Where the step reads
-// that buffer twice, both readings have to be in order.
+// that buffer twice, both readings have to be in order. A chain begins to write before it has read everything.
 int Plan::place_for(const Step &step, int now, const std::vector<int> &slot, const std::vector<Lifetime> &lifetimes) const {
+    const Link &link = step.links.front();
+    if (step.is_chain() || !link.kernel->in_place) return -1;
     const auto slot_of = [&](std::size_t i) {
-        const int t = i < step.inputs.size() ? step.inputs[i] : -1;
+        const int t = i < link.inputs.size() ? link.inputs[i] : -1;
         return t < 0 ? -1 : slot[static_cast<std::size_t>(roots_[static_cast<std::size_t>(t)])];
     };
     for (std::size_t i = 0; i < 2; ++i) {
-        const int place = step.in_place[i] ? slot_of(i) : -1;
+        const int place = link.in_order[i] ? slot_of(i) : -1;
         if (place < 0 || lifetimes[static_cast<std::size_t>(place)].last != now) continue;
-        if (slot_of(1 - i) == place && !step.in_place[1 - i]) continue;
+        if (slot_of(1 - i) == place && !link.in_order[1 - i]) continue;
         return place;
     }
     return -1;
@@ -208,15 +209,19 @@ void Plan::lay_out_arena() {
     };
     for (int t : program_.inputs) touch(t, -1);
     for (int s = 0; s < end; ++s) {
-        for (int t : steps_[static_cast<std::size_t>(s)].inputs) touch(t, s);
-        for (int t : steps_[static_cast<std::size_t>(s)].outputs) touch(t, s);
+        // What a chain hands on has no place of its own: only its last link's output has.
+        const Step &step = steps_[static_cast<std::size_t>(s)];
+        for (const Link &link : step.links)
+            for (std::size_t i = 0; i < link.inputs.size(); ++i)
+                if (i > 1 || !link.chained[i]) touch(link.inputs[i], s);
+        for (int t : step.outputs()) touch(t, s);
     }
     for (int t : program_.outputs) touch(t, end);
     for (int s = 0; s < end && !keep_; ++s) {
         const Step &step = steps_[static_cast<std::size_t>(s)];
         const int place = place_for(step, s, slot, lifetimes);
         if (place < 0) continue;
-        int &own = slot[static_cast<std::size_t>(step.outputs.front())];
+        int &own = slot[static_cast<std::size_t>(step.outputs().front())];
         lifetimes[static_cast<std::size_t>(place)].last = lifetimes[static_cast<std::size_t>(own)].last;
         lifetimes[static_cast<std::size_t>(own)].bytes = 0;
         own = place;
@@ -275,14 +280,18 @@ void Plan::lay_out_workspace(Workspace &workspace, Slab &slab) const {
         return workspace.arena + offset_[root];
     };
     for (const Step &step : steps_) {
-        std::vector<const void *> in;
-        std::vector<void *> out;
-        for (int t : step.inputs) in.push_back(address(t));
-        for (int t : step.outputs) out.push_back(address(t));
-        while (in.size() < kMinOperands) in.push_back(nullptr);
-        if (step.packed) in[1] = step.packed;
-        workspace.in.push_back(std::move(in));
-        workspace.out.push_back(std::move(out));
+        Operands operands;
+        for (const Link &link : step.links) {
+            std::vector<const void *> in;
+            std::vector<void *> out;
+            for (int t : link.inputs) in.push_back(address(t));
+            for (int t : link.outputs) out.push_back(address(t));
+            while (in.size() < kMinOperands) in.push_back(nullptr);
+            if (link.packed) in[1] = link.packed;
+            operands.in.push_back(std::move(in));
+            operands.out.push_back(std::move(out));
+        }
+        workspace.operands.push_back(std::move(operands));
     }
 }
 
@@ -295,9 +304,8 @@ void Plan::release(std::unique_ptr<Workspace> workspace) const {
 
 namespace {
 struct Job {
-    zp_kernel_fn function;
-    const void *params;
-    zp_buffers buffers;
+    const Step &step;
+    const Operands &operands;
     std::uint8_t *scratch;
     std::size_t scratch_bytes;
 };
@@ -305,9 +313,7 @@ struct Job {
 
 static void run_piece(void *context, std::int32_t begin, std::int32_t end, int thread) {
     const Job &job = *static_cast<const Job *>(context);
-    zp_buffers buffers = job.buffers;
-    buffers.scratch = job.scratch + job.scratch_bytes * static_cast<std::size_t>(thread);
-    job.function(job.params, &buffers, begin, end);
+    run_units(job.step, job.operands, job.scratch + job.scratch_bytes * static_cast<std::size_t>(thread), begin, end);
 }
 
 static std::int64_t now() {
@@ -328,8 +334,7 @@ void Plan::run_timed(const void *const *inputs, void *const *outputs, std::int64
     if (ticks) *ticks++ = now();
     for (std::size_t s = 0; s < steps_.size(); ++s) {
         const Step &step = steps_[s];
-        Job job = {step.kernel->fn, step.params.get(), {workspace->in[s].data(), workspace->out[s].data(), nullptr},
-                   workspace->scratch, scratch_bytes_};
+        Job job = {step, workspace->operands[s], workspace->scratch, scratch_bytes_};
         pool_->run(step.units, step.grain, run_piece, &job);
         if (ticks) *ticks++ = now();
     }
@@ -345,8 +350,17 @@ void Plan::run_timed(const void *const *inputs, void *const *outputs, std::int64
 
 std::vector<StepReport> Plan::steps() const {
     std::vector<StepReport> reports;
-    for (std::size_t s = 0; s < steps_.size(); ++s)
-        reports.push_back({program_.steps[s].op, steps_[s].kernel, steps_[s].units, steps_[s].outputs.front()});
+    for (const Step &step : steps_) {
+        StepReport report = {"", step.links.front().kernel, step.units, step.outputs().front(), {}};
+        for (const Link &link : step.links) {
+            if (!report.op.empty()) {
+                report.op += "+";
+                report.followers.push_back(link.kernel);
+            }
+            report.op += program_.steps[static_cast<std::size_t>(link.number)].op;
+        }
+        reports.push_back(std::move(report));
+    }
     return reports;
 }
 

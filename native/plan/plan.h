@@ -14,6 +14,7 @@
 
 #include "../kernels/registry.h"
 #include "arena.h"
+#include "chain.h"
 #include "packing.h"
 #include "pages.h"
 #include "pool.h"
@@ -25,15 +26,17 @@ namespace zp {
 struct PlanOptions {
     int threads = 1;
     std::string isa;                 // empty: ZEROPOINT_ISA, else the best
-    bool keep_intermediates = false;  // every tensor keeps its own place, readable after a run
+    bool keep_intermediates = false;  // every tensor keeps its own place, readable after a run; there are no chains then
+    Fusion fusion = Fusion::where_faster;
     bool tune = false;                // take the time for KernelRecord::pack_tuned
 };
 
 struct StepReport {
-    std::string op;
+    std::string op;  // of a chain: with "+" between its operations
     const KernelRecord *kernel;
     std::int64_t units;
     int output;  // the program's tensor that it writes
+    std::vector<const KernelRecord *> followers;  // of a chain: the kernels behind the first
 };
 
 class Plan {
@@ -62,19 +65,12 @@ public:
     static std::int64_t bytes(const TensorSpec &tensor) { return elements(tensor) * element_size(tensor.dtype); }
 
 private:
-    struct Step {
-        const KernelRecord *kernel;
-        Params params;
-        std::int32_t units, grain;
-        const std::uint8_t *packed;  // null: the kernel does not pack
-        std::vector<int> inputs, outputs;
-        bool in_place[2];  // the output may lie where input 0, where input 1 was
-    };
     struct Workspace;
 
     void check_tensors() const;
     void check_order() const;
     void prepare_steps(const PlanOptions &options);
+    Link prepare_link(int number, Isa bound, std::uint32_t features) const;
     void lift_constants();
     void lay_out_arena();
     void pack_steps(bool tune);

@@ -27,7 +27,7 @@ using Bytes = std::vector<std::uint8_t>;
 constexpr std::int64_t kMostWork = 1 << 24;
 
 struct Tally {
-    long cases = 0, refused = 0, ran = 0, fast = 0, changing = 0, networks = 0, fast_steps = 0;
+    long cases = 0, refused = 0, ran = 0, fast = 0, changing = 0, networks = 0, fast_steps = 0, chains = 0;
 } tally;
 
 // --- Spoiling
@@ -203,7 +203,8 @@ void one_step(std::uint64_t seed) {
     }
 }
 
-// A whole program on the best path, by one to three threads and twice, beside the portable one that keeps everything.
+// A whole program on the best path, by one to eight threads and twice, with all chains or those that pay, beside the portable one
+// that keeps everything.
 void compare(Case &c, std::uint64_t seed) {
     CHECK(c.give_constants());
     const auto size = [&](int t) { return static_cast<std::size_t>(Plan::bytes(c.program.tensors[static_cast<std::size_t>(t)])); };
@@ -227,10 +228,15 @@ void compare(Case &c, std::uint64_t seed) {
         return results;
     };
     const auto expected = run(Plan(c.program, {1, "portable", true}));
-    const Plan best(c.program, {c.between(1, 3), "", false});
+    PlanOptions options = {c.between(1, 8), "", false};
+    if (!c.chance(4)) options.fusion = Fusion::wherever_possible;
+    const Plan best(c.program, options);
     for (int again = 0; again < 2; ++again)
         if (run(best) != expected) differs(seed, "a network");
-    for (const StepReport &step : best.steps()) tally.fast_steps += step.kernel->isa != Isa::portable;
+    for (const StepReport &step : best.steps()) {
+        tally.fast_steps += step.kernel->isa != Isa::portable;
+        tally.chains += !step.followers.empty();
+    }
     for (const Bytes &y : expected) tally.changing += std::any_of(y.begin(), y.end(), [&](std::uint8_t v) { return v != y[0]; });
     ++tally.networks;
 }
@@ -311,10 +317,10 @@ int main(int argc, char **argv) {
     const std::uint64_t first = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 0;
     for (std::uint64_t seed = first; seed < first + cases; ++seed) run_case(seed);
     std::printf("%ld cases, %ld compared: %ld steps equal (%ld of them on a fast path), %ld networks equal (%ld of their steps on a "
-                "fast path), %ld outputs with more than one value; %ld refused\n",
-                tally.cases, tally.ran + tally.networks, tally.ran, tally.fast, tally.networks, tally.fast_steps, tally.changing, tally.refused);
+                "fast path, %ld chains), %ld outputs with more than one value; %ld refused\n",
+                tally.cases, tally.ran + tally.networks, tally.ran, tally.fast, tally.networks, tally.fast_steps, tally.chains, tally.changing, tally.refused);
     if (cases < 20000) return 0;
-    CHECK(tally.ran > 6000 && tally.changing > 4000 && tally.networks > 2000 && tally.refused > 3000);
+    CHECK(tally.ran > 6000 && tally.changing > 4000 && tally.networks > 2000 && tally.chains > 600 && tally.refused > 3000);
     CHECK(isas_supported(detect_cpu_features()).size() == 1 || tally.fast > 2000);
     return 0;
 }

@@ -288,7 +288,7 @@ struct Chain {
     void one_more() {
         const int x = any();
         const std::int32_t channels = c.chance(3) ? size(x, 3) : tile_edge(c, 70);
-        switch (c.between(0, 12)) {
+        switch (c.between(0, 13)) {
             case 0: case 1: images.push_back(conv(x, channels, 1, 1, true)); break;
             case 2: images.push_back(conv(x, c.between(1, 20), 3, c.between(1, 2), c.chance(2))); break;
             case 3: {  // depthwise, then pointwise: strips of rows
@@ -320,6 +320,14 @@ struct Chain {
             case 9: images.push_back(pool(x)); break;
             case 10: images.push_back(table(x)); break;
             case 11: images.push_back(channels_of(x)); break;
+            case 12: {  // an inverted residual, whose parts hand on what nobody else reads
+                int y = depthwise(x, 3, 1, true);
+                if (c.chance(3)) y = table(y);
+                y = conv(y, size(x, 3), 1, 1, true);
+                if (!c.chance(3)) y = c.chance(2) ? add(x, y) : add(y, x);
+                images.push_back(c.chance(2) ? y : conv(y, channels, 1, 1, true));
+                break;
+            }
             default: images.push_back(view(x)); break;
         }
     }

@@ -50,8 +50,40 @@ void random_broadcast(Random &random, P &p, std::int64_t count[2]) {
     random_clamp(random, p);
 }
 
+// Every pair of codes, with factors whose sums lie on the halves of the output again and again.
+void add_every_pair(std::uint64_t seed) {
+    Random random(seed);
+    zp_add_params p{};
+    p.rank = 1;
+    p.shape[0] = 1 << 16;
+    p.stride1[0] = p.stride2[0] = 1;
+    const std::int32_t multipliers[] = {1 << 30, (1 << 30) + 1, 3 << 29, INT32_MAX, INT32_MAX - (1 << 15), 1610612737};
+    const auto multiplier = [&] { return random.between(0, 1) ? random.one_of(multipliers) : random.between(1 << 30, INT32_MAX); };
+    p.left_shift = random.between(0, 3) ? 20 : random.between(17, 22);
+    p.multiplier1 = multiplier();
+    p.multiplier2 = multiplier();
+    p.output_multiplier = multiplier();
+    p.shift1 = p.multiplier1 == 1 << 30 ? 0 : -random.between(1, 4);
+    p.shift2 = random.between(0, 1) && p.multiplier2 == 1 << 30 ? 0 : -random.between(1, 4);
+    p.output_shift = -p.left_shift + random.between(-2, 3);
+    p.input1_zero_point = random.between(-128, 127);
+    p.input2_zero_point = random.between(-128, 127);
+    p.output_zero_point = random.between(-128, 127);
+    p.clamp_min = random.between(0, 2) ? -128 : random.between(-128, 0);
+    p.clamp_max = random.between(0, 2) ? 127 : random.between(p.clamp_min, 127);
+    p.subtract = random.between(0, 1);
+    std::vector<std::int8_t> a(1 << 16), b(1 << 16);
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        a[i] = static_cast<std::int8_t>(i & 0xFF);
+        b[i] = static_cast<std::int8_t>(i >> 8);
+    }
+    compare("add", &p, {a.data(), b.data(), nullptr}, 1 << 16, 1 << 16, seed,
+            "add of every pair, left shift, output shift " + list(p.left_shift, p.output_shift));
+}
+
 void add_case(std::uint64_t seed) {
     Random random(seed);
+    if (random.between(0, 7) == 0) return add_every_pair(seed);
     zp_add_params p{};
     std::int64_t count[2];
     random_broadcast(random, p, count);

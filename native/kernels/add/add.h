@@ -7,6 +7,17 @@
 // because 2^16 is a multiple of 2^k. The rounding's half 2^(s-1) and its -(v < 0), which is -(d < 0) as v = 0 for d < 0 would
 // demand 2^L m <= 2^30, go in as multiples of 2^k beside 2^(k-1). One input, that of the larger scale, has M = 1/2 exactly: its
 // rescaling is d 2^(L-1).
+//
+// In the short form all of it is one linear function in int32, which knows where it may be wrong. Let a1, a2 be what a unit of d1, d2
+// adds to the output in real numbers: a = 2^L m mo / 2^(62 + s + so) with mo, so = -output_shift the last rescaling's. With A1, A2
+// the nearest integers to a1 2^k, a2 2^k,
+//   P = A1 d1 + A2 d2 + (Zy + 1/2) 2^k
+// is within 255 of 2^k (Zy + 1/2 + a1 d1 + a2 d2), as |d| <= 255. The law gives floor(Zy + 1/2 + h / 2^so) unless that is an exact half,
+// where h is a1 d1 + a2 d2 in units of 2^-so but for the roundings: less than 1 in each rescaled input, 1/2 in h itself. So with
+//   E = 256 + 3 2^(k - so) >= 255 + 2.5 2^(k - so),  k - so taken as 0 where it is negative,
+// the law's code is floor(P / 2^k) wherever P is E and more away from the multiples of 2^k. Q = P + E has the same floor there and is
+// doubtful where Q mod 2^k < 2 E: a few lanes in ten thousand, whose vector goes through the fast form.
+// Codes instead of distances, -A1 Z1 - A2 Z2 being part of the constant; A = 256 A' + A'' makes 16-bit factors.
 #ifndef ZP_KERNELS_ADD_H
 #define ZP_KERNELS_ADD_H
 
@@ -47,6 +58,39 @@ struct AddInput {
 inline AddInput add_input(int32_t left_shift, int32_t multiplier, int32_t shift) {
     const int32_t m0 = static_cast<int16_t>(multiplier & 0xffff), m1 = (multiplier - m0) >> 16, k = 31 - left_shift;
     return {m1, (m0 & 0xffff) | (1 << (k + 16)), (1 << (k - 1)) + (1 << (-shift - 1 + k))};
+}
+
+struct AddShort {
+    bool fits;
+    int32_t k, upper, lower;  // A' and A'' of both inputs, two int16 in one int32 each
+    int32_t constant, doubt;  // of Q; 2 E
+};
+
+inline int64_t add_factor(const zp_add_params &p, int32_t multiplier, int32_t shift, int32_t k) {
+    const int32_t right = 62 - p.left_shift - k - shift - p.output_shift;  // >= 19
+    return right > 62 ? 0 : (int64_t{multiplier} * p.output_multiplier + (int64_t{1} << (right - 1))) >> right;
+}
+
+inline int32_t add_pair(int64_t first, int64_t second) {
+    return static_cast<int32_t>((static_cast<uint32_t>(second) << 16) | (static_cast<uint32_t>(first) & 0xffff));
+}
+
+// Of parameters that are fast: the largest k for which Q fits int32 and its factors fit.
+inline AddShort add_short(const zp_add_params &p) {
+    for (int32_t k = 21; k >= 18; --k) {
+        const int64_t a1 = add_factor(p, p.multiplier1, p.shift1, k);
+        const int64_t a2 = add_factor(p, p.multiplier2, p.shift2, k) * (p.subtract ? -1 : 1);
+        const int64_t size = a1 + (a2 < 0 ? -a2 : a2), finer = k + p.output_shift;
+        const int64_t error = 256 + (int64_t{3} << (finer > 0 ? finer : 0));
+        if (a1 >= 1 << 22 || size - a1 >= 1 << 22 || 512 * error > int64_t{1} << k) continue;
+        if (255 * size + (int64_t{129} << k) + error >= int64_t{1} << 31) continue;
+        const int64_t constant = p.output_zero_point * (int64_t{1} << k) + (int64_t{1} << (k - 1)) + error - a1 * p.input1_zero_point -
+                                 a2 * p.input2_zero_point;
+        const int64_t up1 = (a1 + 128) >> 8, up2 = (a2 + 128) >> 8;
+        return {true, k, add_pair(up1, up2), add_pair(a1 - 256 * up1, a2 - 256 * up2), static_cast<int32_t>(constant),
+                static_cast<int32_t>(2 * error)};
+    }
+    return {false, 0, 0, 0, 0, 0};
 }
 
 }  // namespace

@@ -78,6 +78,48 @@ struct FastCodes {
     }
 };
 
+template <class Exact>
+__attribute__((noinline)) __m256i exactly(const Exact &exact, __m256i x1, __m256i x2) {
+    return exact(x1, x2);
+}
+
+// The short form, with the fast one for the doubtful. Unpacking and packing stay within 128 bits, so that the order does, too.
+template <class Exact>
+struct ShortCodes {
+    const Exact &exact;
+    __m256i upper, lower, constant, last_doubt;
+    __m128i k, above;
+
+    ShortCodes(const AddShort &s, const Exact &fast)
+        : exact(fast),
+          upper(_mm256_set1_epi32(s.upper)),
+          lower(_mm256_set1_epi32(s.lower)),
+          constant(_mm256_set1_epi32(s.constant)),
+          last_doubt(_mm256_set1_epi32(static_cast<int32_t>((static_cast<uint32_t>(s.doubt) << (32 - s.k)) - 1))),
+          k(_mm_cvtsi32_si128(s.k)),
+          above(_mm_cvtsi32_si128(32 - s.k)) {}
+
+    // Eight pairs of codes, times 256. `nearest`: the least of Q mod 2^k so far.
+    __m256i eight(__m256i pairs, __m256i &nearest) const {
+        const __m256i fine = _mm256_add_epi32(_mm256_madd_epi16(_mm256_srai_epi16(pairs, 8), lower), constant);
+        const __m256i q = _mm256_add_epi32(_mm256_madd_epi16(pairs, upper), fine);
+        nearest = _mm256_min_epu32(nearest, _mm256_sll_epi32(q, above));
+        return _mm256_sra_epi32(q, k);
+    }
+
+    __m256i operator()(__m256i x1, __m256i x2) const {
+        const __m256i zero = _mm256_setzero_si256();
+        const __m256i first = _mm256_unpacklo_epi8(x1, x2), second = _mm256_unpackhi_epi8(x1, x2);
+        __m256i nearest = _mm256_set1_epi32(-1);
+        const __m256i a = eight(_mm256_unpacklo_epi8(zero, first), nearest), b = eight(_mm256_unpackhi_epi8(zero, first), nearest);
+        const __m256i c = eight(_mm256_unpacklo_epi8(zero, second), nearest), d = eight(_mm256_unpackhi_epi8(zero, second), nearest);
+        const __m256i doubtful = _mm256_cmpeq_epi32(_mm256_min_epu32(nearest, last_doubt), nearest);
+        if (__builtin_expect(_mm256_movemask_epi8(doubtful) != 0, 0)) return exactly(exact, x1, x2);
+        const __m256i codes = _mm256_packs_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
+        return _mm256_min_epi8(_mm256_max_epi8(codes, exact.low), exact.high);
+    }
+};
+
 // Any parameters.
 struct AnyCodes {
     Rescale r1, r2, ry;
@@ -112,12 +154,20 @@ struct AnyCodes {
     }
 };
 
+template <bool HALVES1, bool HALVES2, bool SUBTRACT>
+void add(const zp_add_params &p, const zp_buffers *buffers, int32_t begin, int32_t end) {
+    const FastCodes<HALVES1, HALVES2, SUBTRACT> fast(p);
+    const AddShort s = add_short(p);
+    if (s.fits) return broadcast_stretches(ShortCodes<FastCodes<HALVES1, HALVES2, SUBTRACT>>(s, fast), p, buffers, begin, end);
+    broadcast_stretches(fast, p, buffers, begin, end);
+}
+
 template <bool HALVES1, bool HALVES2>
 void add(const zp_add_params &p, const zp_buffers *buffers, int32_t begin, int32_t end) {
     if (p.subtract) {
-        broadcast_stretches(FastCodes<HALVES1, HALVES2, true>(p), p, buffers, begin, end);
+        add<HALVES1, HALVES2, true>(p, buffers, begin, end);
     } else {
-        broadcast_stretches(FastCodes<HALVES1, HALVES2, false>(p), p, buffers, begin, end);
+        add<HALVES1, HALVES2, false>(p, buffers, begin, end);
     }
 }
 

@@ -72,6 +72,45 @@ struct FastCodes {
     }
 };
 
+template <class Exact>
+__attribute__((noinline)) __m256i exactly(const Exact &exact, __m256i x1, __m256i x2) {
+    return exact(x1, x2);
+}
+
+// The short form, with the fast one for the doubtful.
+template <class Exact>
+struct ShortCodes {
+    const Exact &exact;
+    __m512i upper, lower, constant, doubt;
+    __m128i k, above;
+
+    ShortCodes(const AddShort &s, const Exact &fast)
+        : exact(fast),
+          upper(_mm512_set1_epi32(s.upper)),
+          lower(_mm512_set1_epi32(s.lower)),
+          constant(_mm512_set1_epi32(s.constant)),
+          doubt(_mm512_set1_epi32(static_cast<int32_t>(static_cast<uint32_t>(s.doubt) << (32 - s.k)))),
+          k(_mm_cvtsi32_si128(s.k)),
+          above(_mm_cvtsi32_si128(32 - s.k)) {}
+
+    // Sixteen pairs of codes, times 256, to Q.
+    __m512i sixteen(__m512i pairs) const {
+        const __m512i fine = _mm512_add_epi32(_mm512_madd_epi16(_mm512_srai_epi16(pairs, 8), lower), constant);
+        return _mm512_add_epi32(_mm512_madd_epi16(pairs, upper), fine);
+    }
+
+    __m256i operator()(__m256i x1, __m256i x2) const {
+        // Of the codes' eights: 0 and 2, then 1 and 3, whose halves unpacking to words parts and packing joins.
+        const __m512i pairs = _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_unpacklo_epi8(x1, x2)), _mm256_unpackhi_epi8(x1, x2), 1);
+        const __m512i zero = _mm512_setzero_si512();
+        const __m512i a = sixteen(_mm512_unpacklo_epi8(zero, pairs)), b = sixteen(_mm512_unpackhi_epi8(zero, pairs));
+        const __m512i nearest = _mm512_min_epu32(_mm512_sll_epi32(a, above), _mm512_sll_epi32(b, above));
+        if (__builtin_expect(_mm512_cmplt_epu32_mask(nearest, doubt) != 0, 0)) return exactly(exact, x1, x2);
+        const __m256i codes = _mm512_cvtsepi16_epi8(_mm512_packs_epi32(_mm512_sra_epi32(a, k), _mm512_sra_epi32(b, k)));
+        return _mm256_min_epi8(_mm256_max_epi8(_mm256_permute4x64_epi64(codes, 0xD8), exact.low), exact.high);
+    }
+};
+
 // Any parameters.
 struct AnyCodes {
     Rescale r1, r2, ry;
@@ -101,12 +140,20 @@ struct AnyCodes {
     }
 };
 
+template <bool HALVES1, bool HALVES2, bool SUBTRACT>
+void add(const zp_add_params &p, const zp_buffers *buffers, int32_t begin, int32_t end) {
+    const FastCodes<HALVES1, HALVES2, SUBTRACT> fast(p);
+    const AddShort s = add_short(p);
+    if (s.fits) return broadcast_stretches(ShortCodes<FastCodes<HALVES1, HALVES2, SUBTRACT>>(s, fast), p, buffers, begin, end);
+    broadcast_stretches(fast, p, buffers, begin, end);
+}
+
 template <bool HALVES1, bool HALVES2>
 void add(const zp_add_params &p, const zp_buffers *buffers, int32_t begin, int32_t end) {
     if (p.subtract) {
-        broadcast_stretches(FastCodes<HALVES1, HALVES2, true>(p), p, buffers, begin, end);
+        add<HALVES1, HALVES2, true>(p, buffers, begin, end);
     } else {
-        broadcast_stretches(FastCodes<HALVES1, HALVES2, false>(p), p, buffers, begin, end);
+        add<HALVES1, HALVES2, false>(p, buffers, begin, end);
     }
 }
 

@@ -47,7 +47,10 @@ struct OrderedLayout {
 
     explicit OrderedLayout(const MatmulShape &s) {
         pieces = (s.depth + kChunk - 1) / kChunk;
-        columns = (s.kept_columns(s.most_columns(kAvx2BytesLayout)) + s.column_step() - 1) / s.column_step();
+        // Of one line of positions, as many as any number of them needs: what is packed holds for all (registry.h).
+        const bool one_line = s.kernel_h == 1 && s.kernel_w == 1 && s.images == 1 && s.in_h == 1 && s.stride_w == 1;
+        const int64_t outputs = one_line ? s.target_positions(kAvx2BytesLayout) : s.most_columns(kAvx2BytesLayout);
+        columns = (s.kept_columns(outputs) + s.column_step() - 1) / s.column_step();
         line = s.column_step() * columns * kChunk;
         piece = s.kept_lines(s.most_lines(kAvx2BytesLayout)) * line;
     }

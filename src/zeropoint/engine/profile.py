@@ -15,9 +15,10 @@ from zeropoint.engine.compiled import Compiled
 class StepTime:
     """One step of a plan in one run.
 
-    ``op`` is the native operation, or "copy in" and "copy out" for what happens at the network's edges (``kernel`` is
-    then empty). ``name`` is the tensor that it writes. ``sources`` are the indices of the graph's operations that it
-    computes: more than one where the engine fused them.
+    ``op`` is the native operation (several with "+" between them where the plan runs them as one), or "copy in" and
+    "copy out" for what happens at the network's edges (``kernel`` is then empty). ``name`` is the tensor that it
+    writes. ``sources`` are the indices of the graph's operations that it computes: more than one where the engine fused
+    them.
     """
 
     op: str

@@ -178,7 +178,10 @@ class Session:
 
     def steps(self) -> list[dict[str, Any]]:
         """The plan's steps in order, for the model's own batch: ``{"op", "kernel", "isa", "units", "output"}`` of each;
-        the last is the program's tensor that the step writes."""
+        the last is the program's tensor that the step writes.
+
+        Where the plan runs several steps of the program strip by strip, as one, their operations and kernels stand in
+        ``op`` and ``kernel`` with "+" between them, as in ``depthwise_conv_2d+conv_2d``; ``isa`` is the first one's."""
         return list(self._own.plan.steps())
 
     def _compiled(self, batch: int | None, *, keep: bool) -> Compiled:

@@ -98,7 +98,7 @@ def draw(profile: Profile, to: Path, title: str, peak: Peak) -> None:
     )
     unit, scale = ("ms", 1e-3) if profile.microseconds >= 2000 else ("µs", 1.0)
     for bar in flame(profile):
-        colour = COLOURS.get(bar.op, OTHER) if bar.op else "#e8e4d8"
+        colour = _colour(bar.op) if bar.op else "#e8e4d8"
         top.barh(
             bar.level,
             scale * bar.width,
@@ -120,7 +120,7 @@ def draw(profile: Profile, to: Path, title: str, peak: Peak) -> None:
                 s.gmacs,
                 width=scale * s.microseconds,
                 align="edge",
-                color=COLOURS.get(s.op, OTHER),
+                color=_colour(s.op),
                 linewidth=0,
             )
         at += s.microseconds
@@ -164,6 +164,12 @@ def _label(axes: Any, bar: Bar, total: float, scale: float) -> None:
     )
 
 
+def _colour(op: str) -> str:
+    """Of an operation; of several that the plan runs as one, the last convolution's, where most of the time goes."""
+    parts = op.split("+")
+    return COLOURS.get(next((part for part in reversed(parts) if part == "conv_2d"), parts[0]), OTHER)
+
+
 def _legend(steps: tuple[StepProfile, ...]) -> list[Any]:
     from matplotlib.patches import Patch
 
@@ -171,4 +177,4 @@ def _legend(steps: tuple[StepProfile, ...]) -> list[Any]:
     for s in steps:
         spent[s.op] = spent.get(s.op, 0.0) + s.share
     ordered = sorted(spent.items(), key=lambda item: -item[1])
-    return [Patch(color=COLOURS.get(op, OTHER), label=f"{op} {share:.1%}") for op, share in ordered]
+    return [Patch(color=_colour(op), label=f"{op} {share:.1%}") for op, share in ordered]
