@@ -25,6 +25,7 @@ void add_x86_records(std::vector<KernelRecord> &r) {
     // Before the direct one: among equals the first that accepts is chosen.
     r.push_back({"conv_2d", "s8", Isa::avx2, "conv_2d_s8_avx2_winograd", zp_conv_2d_s8_avx2_winograd, zp_conv_2d_winograd_accepts,
                  zp_conv_2d_winograd_packed_bytes, zp_conv_2d_winograd_pack, zp_conv_2d_winograd_scratch_bytes, zp_conv_2d_winograd_units});
+    r.back().kept_bytes = zp_conv_2d_winograd_kept_bytes;
     // Few rows: before the matrix products, and four-bit weights before bytes.
 #define ZP_ROWS(op, isa, form)                                                                                                      \
     r.push_back({#op, "s8", Isa::isa, #op "_s8_" #isa "_" #form, zp_##op##_s8_##isa##_##form, zp_##op##_##form##_accepts_##isa,     \

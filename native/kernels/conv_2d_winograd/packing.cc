@@ -283,6 +283,14 @@ void zp_conv_2d_winograd_pack(const void *params, const void *const *inputs, voi
     for (int i = 0; !winograd_pack_as(p, forms.of[i], inputs, packed);) ++i;  // (the direct kernel takes all)
 }
 
+size_t zp_conv_2d_winograd_kept_bytes(const void *params, const void *packed) {
+    WinogradHeader header;
+    memcpy(&header, packed, sizeof header);
+    if (header.form != kDirect) return static_cast<size_t>(winograd_shape(conv_2d(params), static_cast<WinogradForm>(header.form)).packed_bytes());
+    return static_cast<size_t>(kWinogradHeaderBytes) +
+           zp_matmul_kept_bytes_avx2(params, static_cast<const uint8_t *>(packed) + kWinogradHeaderBytes);
+}
+
 size_t zp_conv_2d_winograd_scratch_bytes(const void *params) {
     const zp_conv_2d_params &p = conv_2d(params);
     const Forms forms = forms_of(p);

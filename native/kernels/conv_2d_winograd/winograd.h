@@ -181,6 +181,7 @@ bool winograd_pack_as(const zp_conv_2d_params &p, WinogradForm form, const void 
 bool zp_conv_2d_winograd_accepts(const void *params);
 size_t zp_conv_2d_winograd_packed_bytes(const void *params);
 void zp_conv_2d_winograd_pack(const void *params, const void *const *inputs, void *packed);
+size_t zp_conv_2d_winograd_kept_bytes(const void *params, const void *packed);
 size_t zp_conv_2d_winograd_scratch_bytes(const void *params);
 int64_t zp_conv_2d_winograd_units(const void *params);
 void zp_conv_2d_s8_avx2_winograd(const void *params, const zp_buffers *buffers, int32_t begin, int32_t end);
