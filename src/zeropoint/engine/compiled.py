@@ -209,8 +209,8 @@ def compile_graph(
     arena_limit: int = ARENA_LIMIT,
     tune: bool = False,
 ) -> Compiled:
-    """Lower and plan a verified graph; with ``keep``, every intermediate tensor exists and can be read; with ``tune``, planning
-    takes longer and runs may be faster.
+    """Lower and plan a verified graph; with ``keep``, every intermediate tensor exists and can be read; with ``tune``,
+    planning takes longer and runs may be faster.
 
     Raises TooLargeError where the values of one run take more than ``arena_limit`` bytes; nothing of that size has been
     allocated by then.

@@ -57,8 +57,8 @@ class Session:
         arena_limit: bytes that the values of one run may take at the batch size of the model: 1 GiB, unless you know
             that a model needs more. A few hundred bytes of file can claim any amount. (A larger batch is the caller's
             own wish; its limit is the machine's memory.)
-        tune: take longer to load (tenths of a second where it is milliseconds) for faster runs, where the instruction set
-            has such a choice: AVX2 does. Results never depend on it. ``tune()`` does the same later.
+        tune: take longer to load (tenths of a second where it is milliseconds) for faster runs, where the instruction
+            set has such a choice: AVX2 does. Results never depend on it. ``tune()`` does the same later.
 
     Raises:
         FormatError, GraphError: a file that is damaged (or, when another batch is planned, was written into), or a
