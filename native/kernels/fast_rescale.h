@@ -10,6 +10,9 @@
 //
 // The output's zero point Z rides along as half + Z 2^s, because floor(a / 2^s) + Z = floor((a + Z 2^s) / 2^s); with
 // |Z| <= 128 everything stays in int32 for s <= 22 (2^30 + 2^29 + 2^21).
+// Where a clamp cuts off what is below the zero point, (x >> 31) may be left away: it matters for x < 0 alone, where v <= 0, and
+// floor((v + half) / 2^s) <= 0 for v <= 0 as for v - 1 (v + half < 2^s). So y <= Z with it and without it, and the clamp makes the same
+// of both; for x >= 0 it is 0.
 #ifndef ZP_KERNELS_FAST_RESCALE_H
 #define ZP_KERNELS_FAST_RESCALE_H
 

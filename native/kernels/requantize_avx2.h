@@ -73,16 +73,26 @@ inline FastRescale make_fast_rescale(int32_t multiplier, int32_t shift, int32_t 
         zero_point)));
 }
 
-// hi + (x >> 31) of fast_rescale.h, before the last shift; from 2 x.
-inline __m256i fast_high_of_twice(__m256i twice, const FastRescale &r) {
+// hi of fast_rescale.h; from 2 x.
+inline __m256i high_of_twice(__m256i twice, const FastRescale &r) {
     const __m256i even = _mm256_add_epi64(_mm256_mul_epi32(twice, r.multiplier), r.even_offset);
     const __m256i odd = _mm256_add_epi64(_mm256_mul_epi32(_mm256_srli_epi64(twice, 32), r.odd_multiplier), r.odd_offset);
-    const __m256i high = _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xAA);
-    return _mm256_add_epi32(high, _mm256_srai_epi32(twice, 31));
+    return _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xAA);
+}
+
+// hi + (x >> 31), before the last shift.
+inline __m256i fast_high_of_twice(__m256i twice, const FastRescale &r) {
+    return _mm256_add_epi32(high_of_twice(twice, r), _mm256_srai_epi32(twice, 31));
 }
 
 inline __m256i fast_rescaled(__m256i x, const FastRescale &r) {
     return _mm256_srav_epi32(fast_high_of_twice(_mm256_add_epi32(x, x), r), r.right);
+}
+
+// The same wherever the result is at least the zero point that `r` adds, and at most the zero point elsewhere (fast_rescale.h): enough
+// where the clamp cuts off what is below the zero point.
+inline __m256i fast_rescaled_above(__m256i x, const FastRescale &r) {
+    return _mm256_srav_epi32(high_of_twice(_mm256_add_epi32(x, x), r), r.right);
 }
 
 // The second profile of fixedpoint.h (x M exactly, rounded once) for four values of int64, |x| <= 2^31.

@@ -114,7 +114,11 @@ struct Sums {
         const __m256i low = _mm256_set1_epi8(static_cast<char>(t.clamp_min)), high = _mm256_set1_epi8(static_cast<char>(t.clamp_max));
         repeat<VECTORS>([&](auto v) ZP_INLINE {
             const FastRescale rescale = fast_rescale_at(t.table, v);
-            repeat<ROWS>([&](auto r) ZP_INLINE { of[r][v] = fast_rescaled(of[r][v], rescale); });
+            if (t.clamp_min >= t.output_zero_point) {
+                repeat<ROWS>([&](auto r) ZP_INLINE { of[r][v] = fast_rescaled_above(of[r][v], rescale); });
+            } else {
+                repeat<ROWS>([&](auto r) ZP_INLINE { of[r][v] = fast_rescaled(of[r][v], rescale); });
+            }
         });
         if constexpr (VECTORS == 1 && ROWS >= 4) {
             if (t.width == 8) return store_eights(t, low, high);
