@@ -90,6 +90,7 @@ def measure(cell: Cell, cache: Path, note: Callable[[str], None]) -> dict[str, A
         chosen.append(Entry(peer, peer, forms[min(found, key=lambda f: found[f])], cell.threads))
     entries = [
         Entry("zeropoint", "zeropoint", cell.forms.model, cell.threads, tune=True),
+        Entry("zeropoint-untuned", "zeropoint", cell.forms.model, cell.threads),
         *chosen,
         *(Entry(name, name, cell.forms.model, cell.threads) for name in ("litert", "litert-builtin")),
     ]

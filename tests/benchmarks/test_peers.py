@@ -53,12 +53,12 @@ def test_table(table: Any) -> None:
     means = table.geometric_means([one, two])
     assert means == pytest.approx({"best_peer": (2 * 8) ** 0.5, "litert-builtin": (16 * 4) ** 0.5})
     lines = table.markdown([one, two]).splitlines()
-    assert "| Net | 1 | 1 |  | **2** | 3 | 4 | 16 | 2.00 (1.80–4.00) | 16.0 | 50 (50%) |" in lines
-    assert "| Net | 2 | 0.5 |  | 4.5 | **4** | 5 | 2 | 8.00 (7.20–16.00) | 4.0 | 50 (50%) |" in lines
+    assert "| Net | 1 | 1 |  |  | **2** | 3 | 4 | 16 | 2.00 (1.80–4.00) | 16.0 | 50 (50%) |" in lines
+    assert "| Net | 2 | 0.5 |  |  | 4.5 | **4** | 5 | 2 | 8.00 (7.20–16.00) | 4.0 | 50 (50%) |" in lines
     assert sum(line.startswith("| geometric mean") for line in lines) == 3
-    assert "| geometric mean | all |  |  |  |  |  |  | 4.00 | 8.0 |  |" in lines
+    assert "| geometric mean | all |  |  |  |  |  |  |  | 4.00 | 8.0 |  |" in lines
     widths = {line.count("|") for line in lines[: lines.index("")]}
-    assert widths == {12}
+    assert widths == {13}
     assert "Net are published files" in table.markdown([two])
     assert "published" not in table.markdown([one])
     assert table.markdown([]) == ""
@@ -82,7 +82,7 @@ def test_the_whole_way_on_a_tiny_network(tmp_path: Path) -> None:
     (cell,) = answer["cells"]
     runtimes = cell["runtimes"]
     others = {"openvino", "onnxruntime", "litert", "litert-builtin"}
-    assert set(runtimes) == others | {"zeropoint", "zeropoint-uint8"}
+    assert set(runtimes) == others | {"zeropoint", "zeropoint-untuned", "zeropoint-uint8"}
     for name in others:
         expected = runtimes[name]["median_ms"] / runtimes["zeropoint"]["median_ms"]
         assert cell["ratios"][name]["ratio"] == pytest.approx(expected)
