@@ -186,6 +186,21 @@ def test_tuning_changes_nothing_but_the_plan() -> None:
     assert (zp.Session(graph, tune=True).run(x) == wanted).all()
 
 
+def test_a_file_that_was_written_into_is_not_tuned(tmp_path) -> None:
+    graph = every("chain", "int8")
+    path = tmp_path / "net.tflite"
+    graph.save(str(path))
+    session = zp.Session(path)
+    x = builders.inputs_for(graph, np.random.default_rng(9))[0]
+    wanted = session.run(x)
+    with path.open("ab") as file:
+        file.write(b"more")
+    for _ in range(2):  # refused is not tuned
+        with pytest.raises(zp.FormatError, match="written into"):
+            session.tune()
+    assert (session.run(x) == wanted).all()
+
+
 def test_tuning_while_others_run() -> None:
     graph = every("chain", "int8")
     session = zp.Session(graph)

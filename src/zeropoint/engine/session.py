@@ -151,13 +151,18 @@ class Session:
     def tune(self) -> None:
         """Plan again, with more thought: see ``tune`` above. Runs of other threads go on meanwhile, in the old plan.
 
-        Nothing changes but the speed, and a session that is tuned stays as it is.
+        Nothing changes but the speed, and a session that is tuned stays as it is. Raises FormatError where the file was
+        written into meanwhile; the session then runs on as it was.
         """
         with self._planning:
             if self._tune:
                 return
             self._tune = True
-            self._own = self._plan(None, keep=False)
+            try:
+                self._own = self._plan(None, keep=False)
+            except BaseException:
+                self._tune = False
+                raise
             self._plans.clear()
 
     def intermediates(self, x: Any, *, state: State | None = None) -> dict[int, np.ndarray]:
