@@ -35,7 +35,7 @@ int64_t between(int64_t v, int64_t low, int64_t high) { return v < low ? low : (
 // The lines that a block needs, as ordered.h says. Columns outside the image are the zero point's.
 void keep_pieces(const MatmulShape &s, const OrderedLayout &layout, const int8_t *x, int64_t group, const MatmulBlock &b, uint8_t *kept) {
     const int8_t *image = x + b.image * s.in_h * s.in_w * s.pixel + group * s.depth;
-    const int64_t n = s.kept_columns(b.columns), step = s.column_step(), image_step = s.one_column() ? s.stride_w : step;
+    const int64_t n = s.kept_columns(b.columns), step = layout.step, image_step = s.one_column() ? s.stride_w : step;
     const int64_t lines = s.kept_lines(b.lines), values = s.depth < kChunk ? s.depth : kChunk;
     const __m128i zero_point = _mm_set1_epi8(static_cast<char>(s.input_zero_point + 128));
     for (int64_t i = 0; i < lines; ++i) {

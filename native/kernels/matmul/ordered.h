@@ -43,22 +43,25 @@ constexpr int64_t kOrderedTableBytes = 6 * 4 * kAvx2BytesLayout.panel() + 64;
 
 // Kept lines, as above.
 struct OrderedLayout {
-    int64_t pieces, columns, line, piece;  // pieces of depth; columns of one remainder; bytes of a line, and of a piece's lines
+    // Pieces of depth; from one column to the next of the same remainder, and how many of them; bytes of a line, and of a piece's lines.
+    int64_t pieces, step, columns, line, piece;
 
     explicit OrderedLayout(const MatmulShape &s) {
         pieces = (s.depth + kChunk - 1) / kChunk;
         // Of one line of positions, as many as any number of them needs: what is packed holds for all (registry.h).
         const bool one_line = s.kernel_h == 1 && s.kernel_w == 1 && s.images == 1 && s.in_h == 1 && s.stride_w == 1;
         const int64_t outputs = one_line ? s.target_positions(kAvx2BytesLayout) : s.most_columns(kAvx2BytesLayout);
-        columns = (s.kept_columns(outputs) + s.column_step() - 1) / s.column_step();
-        line = s.column_step() * columns * kChunk;
+        const int64_t kept = s.kept_columns(outputs);
+        step = s.column_step() < kept ? s.column_step() : kept;  // (a single position may stand beside a stride of any size)
+        columns = (kept + step - 1) / step;
+        line = step * columns * kChunk;
         piece = s.kept_lines(s.most_lines(kAvx2BytesLayout)) * line;
     }
     int64_t bytes() const { return pieces * piece + 32; }
 
     // From the place of a position to that of a piece of one of its taps; `tap_line`: lines kept before it.
     int64_t offset(const MatmulShape &s, int64_t tap_line, int64_t tap_column, int64_t at_piece) const {
-        const int64_t column = s.one_column() ? 0 : tap_column * s.dilation_w, step = s.column_step();
+        const int64_t column = s.one_column() ? 0 : tap_column * s.dilation_w;
         return at_piece * piece + tap_line * line + (column % step * columns + column / step) * kChunk;
     }
 };
@@ -88,6 +91,8 @@ inline int64_t ordered_directory_bytes(const MatmulShape &s) { return (ordered_p
 // Scratch: kept lines, then two tiles of ordered rows.
 inline int64_t ordered_rows_at(const MatmulShape &s) { return (OrderedLayout(s).bytes() + 63) / 64 * 64; }
 inline int64_t ordered_scratch_bytes(const MatmulShape &s) { return ordered_rows_at(s) + 2 * most_chunks(s) * kOrderedBytes; }
+// Few values of depth take up to sixteen times the room that they have as int16.
+inline bool can_be_ordered(const MatmulShape &s) { return ordered_scratch_bytes(s) <= int64_t{1} << 26; }
 
 }  // namespace zp
 #endif

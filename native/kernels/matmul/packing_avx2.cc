@@ -140,6 +140,7 @@ void write_panel(const MatmulShape &s, const Chunks &chunks, bool natural, int64
 
 // `tuned`: with orders of their own, where a layer has enough positions to win back the time that the search takes.
 bool pack_ordered(const MatmulShape &s, bool tuned, const void *const *inputs, uint8_t *packed) {
+    if (!can_be_ordered(s)) return false;
     const Packer packer(s, static_cast<const int8_t *>(inputs[1]));
     Avx2Header header = {};
     header.bytes = 1;
@@ -205,7 +206,7 @@ size_t zp_matmul_kept_bytes_avx2(const void *, const void *packed) {
 }
 
 int64_t matmul_scratch_bytes(const MatmulShape &s, Avx2Forms) { 
-    const int64_t words = s.scratch_bytes(kAvx2Layout), bytes = ordered_scratch_bytes(s);
+    const int64_t words = s.scratch_bytes(kAvx2Layout), bytes = can_be_ordered(s) ? ordered_scratch_bytes(s) : 0;
     return words > bytes ? words : bytes;
 }
 
