@@ -33,7 +33,9 @@ def plain(value: Any) -> Any:
         return {k: plain(v) for k, v in value.items() if v is not None}
     if isinstance(value, list):
         return [plain(v) for v in value]
-    return bytes(value) if isinstance(value, memoryview) else value
+    if not isinstance(value, memoryview):
+        return value
+    return bytes(value) if value.format == "B" else tuple(value)
 
 
 def tables_of(model: bytes) -> Any:

@@ -203,6 +203,7 @@ def fully_connected(
         "in_features": w.shape[1],
         "out_features": w.shape[0],
         "input_zero_point": qx.zero_point - offset(dtype),
+        "four_bit_weights": 0,
         "weight_zero_point": qw[0].zero_point - offset(dtype),
         "output_zero_point": qy.zero_point - offset(dtype),
         **clamp(fused, qy, dtype),

@@ -7,11 +7,13 @@ namespace zp {
 static void expect_four_bits(StepReader &step) {
     const TensorSpec &w = step.input(1);
     step.require(w.data != nullptr, "four_bit_weights", "is for weights that are a constant of their own");
-    const auto *codes = static_cast<const std::int8_t *>(w.data);
+    const auto *bytes = static_cast<const std::uint8_t *>(w.data);
+    const int turned = w.flip ? 0x80 : 0;  // a uint8 network's weights, which packing turns
     std::int8_t low = 0, high = 0;
     for (std::int64_t i = 0, n = elements(w); i < n; ++i) {
-        low = codes[i] < low ? codes[i] : low;
-        high = codes[i] > high ? codes[i] : high;
+        const auto code = static_cast<std::int8_t>(bytes[i] ^ turned);
+        low = code < low ? code : low;
+        high = code > high ? code : high;
     }
     step.require(low >= -8 && high <= 7, "four_bit_weights", "is set, but a weight is outside [-8, 7]");
 }
