@@ -144,7 +144,8 @@ private:
             int8_t *out = t.out + static_cast<int64_t>(r) * t.out_pitch;
             const auto two = [&](int8_t *to, __m128i eights) ZP_INLINE {
                 _mm_storel_epi64(reinterpret_cast<__m128i *>(to), eights);
-                _mm_storeh_pd(reinterpret_cast<double *>(to + t.out_pitch), _mm_castsi128_pd(eights));
+                const int64_t second = _mm_extract_epi64(eights, 1);
+                __builtin_memcpy(to + t.out_pitch, &second, sizeof second);
             };
             two(out, _mm256_castsi256_si128(codes));
             two(out + 2 * t.out_pitch, _mm256_extracti128_si256(codes, 1));
