@@ -58,6 +58,11 @@ inline KernelRecord tunable(KernelRecord record, void (*pack_tuned)(const void *
     return record;
 }
 
+inline KernelRecord shrinking(KernelRecord record, std::size_t (*kept_bytes)(const void *, const void *)) {
+    record.kept_bytes = kept_bytes;
+    return record;
+}
+
 const std::vector<KernelRecord> &kernel_records();
 
 // Those of one architecture, in registry_<architecture>.cc; only the built one exists.

@@ -23,9 +23,10 @@ void add_x86_records(std::vector<KernelRecord> &r) {
     r.push_back({#op, "s8", Isa::isa, #op "_s8_" #isa, zp_##op##_s8_##isa, zp_##op##_accepts_##isa, zp_##op##_packed_bytes_##isa,   \
                  zp_##op##_pack_##isa, zp_##op##_scratch_bytes_##isa, zp_##op##_units_##isa});
     // Before the direct one: among equals the first that accepts is chosen.
-    r.push_back({"conv_2d", "s8", Isa::avx2, "conv_2d_s8_avx2_winograd", zp_conv_2d_s8_avx2_winograd, zp_conv_2d_winograd_accepts,
-                 zp_conv_2d_winograd_packed_bytes, zp_conv_2d_winograd_pack, zp_conv_2d_winograd_scratch_bytes, zp_conv_2d_winograd_units});
-    r.back().kept_bytes = zp_conv_2d_winograd_kept_bytes;
+    r.push_back(shrinking({"conv_2d", "s8", Isa::avx2, "conv_2d_s8_avx2_winograd", zp_conv_2d_s8_avx2_winograd, zp_conv_2d_winograd_accepts,
+                           zp_conv_2d_winograd_packed_bytes, zp_conv_2d_winograd_pack, zp_conv_2d_winograd_scratch_bytes,
+                           zp_conv_2d_winograd_units},
+                          zp_conv_2d_winograd_kept_bytes));
     // Few rows: before the matrix products, and four-bit weights before bytes.
 #define ZP_ROWS(op, isa, form)                                                                                                      \
     r.push_back({#op, "s8", Isa::isa, #op "_s8_" #isa "_" #form, zp_##op##_s8_##isa##_##form, zp_##op##_##form##_accepts_##isa,     \
@@ -40,17 +41,14 @@ void add_x86_records(std::vector<KernelRecord> &r) {
     ZP_ROWS_OF(avx512vnni)
 #undef ZP_ROWS_OF
 #undef ZP_ROWS
-    const auto shrinking = [](KernelRecord record) {
-        record.kept_bytes = zp_matmul_kept_bytes_avx2;
-        return record;
-    };
     r.push_back(shrinking(tunable({"conv_2d", "s8", Isa::avx2, "conv_2d_s8_avx2", zp_conv_2d_s8_avx2, zp_conv_2d_accepts_avx2,
                          zp_conv_2d_packed_bytes_avx2, zp_conv_2d_pack_avx2, zp_conv_2d_scratch_bytes_avx2, zp_conv_2d_units_avx2},
-                        zp_conv_2d_pack_tuned_avx2)));
+                                  zp_conv_2d_pack_tuned_avx2),
+                          zp_matmul_kept_bytes_avx2));
     ZP_MATMUL(conv_2d, avxvnni)
     ZP_MATMUL(conv_2d, avx512vnni)
     ZP_MATMUL(fully_connected, avx2)
-    r.back() = shrinking(r.back());
+    r.back() = shrinking(r.back(), zp_matmul_kept_bytes_avx2);
     ZP_MATMUL(fully_connected, avxvnni)
     ZP_MATMUL(fully_connected, avx512vnni)
 #undef ZP_MATMUL

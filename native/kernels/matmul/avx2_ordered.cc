@@ -39,8 +39,7 @@ void keep_pieces(const MatmulShape &s, const OrderedLayout &layout, const int8_t
     const int64_t lines = s.kept_lines(b.lines), values = s.depth < kChunk ? s.depth : kChunk;
     const __m128i zero_point = _mm_set1_epi8(static_cast<char>(s.input_zero_point + 128));
     for (int64_t i = 0; i < lines; ++i) {
-        const int64_t ih = (s.lines_shared() ? b.line * s.stride_h + i
-                                             : (b.line + i / s.kernel_h) * s.stride_h + i % s.kernel_h * s.dilation_h) - s.pad_top;
+        const int64_t ih = image_line(s, b, i);
         for (int64_t rest = 0; rest < step && rest < n; ++rest) {
             // Columns rest, rest + step, …: of them [left, right) lie in the image.
             const int64_t count = (n - rest + step - 1) / step, first = b.column * s.stride_w - s.pad_left + rest;

@@ -49,6 +49,12 @@ MatmulBlock matmul_block(const MatmulShape &s, int64_t index) {
     return b;
 }
 
+// Which line of the image the block's kept line `i` is; outside the image it is padding.
+inline int64_t image_line(const MatmulShape &s, const MatmulBlock &b, int64_t i) {
+    return (s.lines_shared() ? b.line * s.stride_h + i
+                             : (b.line + i / s.kernel_h) * s.stride_h + i % s.kernel_h * s.dilation_h) - s.pad_top;
+}
+
 // Values [first, first + n) in units of pixels of one image line, with the padding on both sides.
 template <class Isa>
 void keep_line(const MatmulShape &s, const int8_t *line, int64_t first, int64_t n, uint8_t *to) {
@@ -86,8 +92,7 @@ void keep_lines(const MatmulShape &s, const int8_t *x, int64_t group, const Matm
     const int64_t first = b.column * s.stride_w - s.pad_left;
     const int64_t count = s.kept_lines(b.lines);
     for (int64_t i = 0; i < count; ++i, to += pitch) {
-        const int64_t ih = (s.lines_shared() ? b.line * s.stride_h + i
-                                             : (b.line + i / s.kernel_h) * s.stride_h + i % s.kernel_h * s.dilation_h) - s.pad_top;
+        const int64_t ih = image_line(s, b, i);
         if (ih < 0 || ih >= s.in_h) {
             Isa::fill(to, n * s.depth, s.input_zero_point);
         } else if (s.one_column()) {

@@ -205,7 +205,7 @@ size_t zp_matmul_kept_bytes_avx2(const void *, const void *packed) {
     return static_cast<size_t>(header.size);
 }
 
-int64_t matmul_scratch_bytes(const MatmulShape &s, Avx2Forms) { 
+int64_t matmul_scratch_bytes(const MatmulShape &s, Avx2Forms) {
     const int64_t words = s.scratch_bytes(kAvx2Layout), bytes = can_be_ordered(s) ? ordered_scratch_bytes(s) : 0;
     return words > bytes ? words : bytes;
 }
