@@ -2,7 +2,6 @@
 // counter) per output. Every kernel's output is compared with the portable one first. `zp_bench_depthwise [name of a kernel]`.
 //
 // The minimum over many runs: what else the machine does only ever makes a run longer.
-#include <chrono>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -14,6 +13,7 @@
 
 #include "../kernels/registry.h"
 #include "../portable/params.h"
+#include "bench.h"
 #include "check.h"
 
 namespace {
@@ -33,8 +33,6 @@ const Layer kLayers[] = {
     {28, 128, 1, 5, 1}, {28, 128, 2, 5, 1}, {14, 128, 1, 7, 1}, {49, 1, 2, 8, 8},
 };
 
-double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
 std::uint64_t ticks() {
 #if defined(__x86_64__)
     return __rdtsc();
@@ -42,12 +40,6 @@ std::uint64_t ticks() {
     return 0;
 #endif
 }
-
-struct Aligned {
-    explicit Aligned(std::size_t size) : data(::operator new(size + 1, std::align_val_t{64})) {}
-    ~Aligned() { ::operator delete(data, std::align_val_t{64}); }
-    void *data;
-};
 
 }  // namespace
 

@@ -4,7 +4,6 @@
 // one first. `zp_bench_fully_connected [MiB of all copies, or 0 for one copy]...`
 //
 // The minimum over many runs: what else the machine does only ever makes a run longer.
-#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -13,6 +12,7 @@
 
 #include "../kernels/registry.h"
 #include "../portable/params.h"
+#include "bench.h"
 #include "check.h"
 
 namespace {
@@ -25,15 +25,6 @@ struct Layer {
 const Layer kLayers[] = {{1, 1024, 1000}, {1, 2048, 1000}, {1, 4096, 4096}, {2, 1024, 1000},
                          {2, 4096, 4096}, {3, 1024, 1000}, {4, 1024, 1000}, {4, 4096, 4096}};
 constexpr double kSecondsForEach = 0.4;
-
-double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
-struct Aligned {
-    explicit Aligned(std::size_t bytes) : size(bytes), data(static_cast<std::uint8_t *>(::operator new(bytes + 1, std::align_val_t{64}))) {}
-    ~Aligned() { ::operator delete(data, std::align_val_t{64}); }
-    std::size_t size;
-    std::uint8_t *data;
-};
 
 // The least time of `f`, of at least nine calls.
 template <class F>

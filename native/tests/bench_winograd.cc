@@ -3,13 +3,12 @@
 //
 // The minimum over many runs: what else the machine does only ever makes a run longer.
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
 #include <cstring>
-#include <new>
 #include <vector>
 
 #include "../kernels/conv_2d_winograd/winograd.h"
+#include "bench.h"
 #include "check.h"
 
 namespace {
@@ -29,14 +28,6 @@ const Layer kLayers[] = {
     {112, 16, 16, 3, 3, 1}, {56, 32, 32, 3, 3, 1}, {28, 32, 32, 3, 3, 1}, {14, 32, 32, 3, 3, 1}, {14, 64, 64, 3, 3, 1}, {7, 64, 64, 3, 3, 1},
     {28, 16, 16, 3, 3, 1}, {14, 16, 64, 3, 3, 1}, {5, 32, 32, 3, 3, 1}, {10, 64, 64, 3, 3, 1}, {28, 32, 32, 1, 3, 1}, {28, 32, 32, 7, 1, 1},
     {14, 64, 64, 3, 1, 1}, {14, 64, 64, 1, 7, 1}, {28, 16, 16, 1, 3, 1}, {7, 64, 64, 7, 1, 1}, {14, 32, 32, 5, 5, 1}, {28, 16, 16, 5, 5, 0}, {14, 64, 64, 1, 5, 1}, {14, 64, 64, 3, 5, 1},
-};
-
-double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
-struct Aligned {
-    explicit Aligned(std::size_t size) : data(::operator new(size + 1, std::align_val_t{64})) {}
-    ~Aligned() { ::operator delete(data, std::align_val_t{64}); }
-    void *data;
 };
 
 }  // namespace

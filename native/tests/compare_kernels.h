@@ -152,6 +152,18 @@ inline void compare(const std::string &op, const void *params, const std::vector
     }
 }
 
+// With a seed on the command line, its case alone; true if there was one.
+inline bool one_case(int argc, char **argv, void (*run_case)(std::uint64_t)) {
+    if (argc < 2) return false;
+    run_case(std::strtoull(argv[1], nullptr, 10));
+    std::printf("case %s: %ld bytes equal\n", argv[1], compared_bytes);
+    return true;
+}
+
+inline void print_totals() {
+    std::printf("%ld cases, %ld bytes equal, %ld cases with more than one output value\n", compared_cases, compared_bytes, changing_cases);
+}
+
 template <class... N>
 std::string list(N... n) {
     std::string out;

@@ -193,14 +193,10 @@ void run_case(std::uint64_t seed) {
 }  // namespace
 
 int main(int argc, char **argv) {
-    if (argc > 1) {
-        run_case(std::strtoull(argv[1], nullptr, 10));
-        std::printf("case %s: %ld bytes equal\n", argv[1], compared_bytes);
-        return 0;
-    }
+    if (one_case(argc, argv, run_case)) return 0;
     for (std::uint64_t seed = 0; seed < 20000; ++seed) check_order(seed);
     for (std::uint64_t seed = 0; seed < 6000; ++seed) run_case(seed);
-    std::printf("%ld cases, %ld bytes equal, %ld cases with more than one output value\n", compared_cases, compared_bytes, changing_cases);
+    print_totals();
     std::printf("chunks octs quads halves pairs: natural %ld %ld %ld %ld, after a search %ld %ld %ld %ld, split %ld\n", orders.natural[0],
                 orders.natural[1], orders.natural[2], orders.natural[3], orders.searched[0], orders.searched[1], orders.searched[2],
                 orders.searched[3], orders.split);

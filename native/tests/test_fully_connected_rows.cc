@@ -141,11 +141,7 @@ void check_sizes() {
 }  // namespace
 
 int main(int argc, char **argv) {
-    if (argc > 1) {
-        run_case(std::strtoull(argv[1], nullptr, 10));
-        std::printf("case %s: %ld bytes equal\n", argv[1], compared_bytes);
-        return 0;
-    }
+    if (one_case(argc, argv, run_case)) return 0;
     check_sizes();
     for (std::uint64_t seed = 0; seed < kCases; seed += kStep) run_case(seed);
     // Long ones: the stream runs on from panel to panel, and four-bit sums come as near to 2^31 as they may.
@@ -160,7 +156,7 @@ int main(int argc, char **argv) {
     for (const auto &[rows, k, channels] : large)
         for (int i = 0; i < 2; ++i) run_shape(seed++, rows, k, channels, false);
 
-    std::printf("%ld cases, %ld bytes equal, %ld cases with more than one output value\n", compared_cases, compared_bytes, changing_cases);
+    print_totals();
     CHECK(changing_cases > static_cast<long>(20000 / kStep));
     for (const KernelRecord &record : zp::kernel_records()) {
         const std::string name = record.name;

@@ -104,17 +104,13 @@ void run_case(std::uint64_t seed) {
 }  // namespace
 
 int main(int argc, char **argv) {
-    if (argc > 1) {
-        run_case(std::strtoull(argv[1], nullptr, 10));
-        std::printf("case %s: %ld bytes equal\n", argv[1], compared_bytes);
-        return 0;
-    }
+    if (one_case(argc, argv, run_case)) return 0;
     // Every count of rows and of channels around one tile, with both neighbours of it.
     std::uint64_t seed = 1;
     for (std::int32_t rows = 1; rows <= 13; ++rows)
         for (std::int32_t channels = 1; channels <= 33; ++channels) fully_connected_case(8000000000u + 8 * seed++, rows, 1 + rows * 7 % 19, channels);
     for (std::uint64_t i = 0; i < 9000; ++i) run_case(i);
-    std::printf("%ld cases, %ld bytes equal, %ld cases with more than one output value\n", compared_cases, compared_bytes, changing_cases);
+    print_totals();
     std::printf("%ld of them tuned as well\n", tuned_cases);
     for (zp::Isa isa : zp::isas_supported(zp::detect_cpu_features())) {
         if (isa == zp::Isa::portable) continue;

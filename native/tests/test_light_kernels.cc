@@ -365,7 +365,7 @@ int main(int argc, char **argv) {
     const std::uint64_t rounds = 1500;
     for (std::uint64_t seed = 0; seed < rounds * kKinds; ++seed) kCases[seed % kKinds](seed);
     for (const auto &[name, cases] : cases_of_record) std::printf("%s: %ld cases equal\n", name.c_str(), cases);
-    std::printf("%ld cases, %ld bytes equal, %ld cases with more than one output value\n", compared_cases, compared_bytes, changing_cases);
+    print_totals();
     CHECK(changing_cases > static_cast<long>(rounds * kKinds / 2));
     const std::string elsewhere[] = {"conv_2d", "depthwise_conv_2d", "fully_connected"};  // test_kernels.cc
     for (const KernelRecord &record : zp::kernel_records()) {

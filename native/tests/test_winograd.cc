@@ -288,11 +288,7 @@ void check_refusals() {
 }  // namespace
 
 int main(int argc, char **argv) {
-    if (argc > 1) {
-        conv_2d_case(std::strtoull(argv[1], nullptr, 10));
-        std::printf("case %s: %ld bytes equal\n", argv[1], compared_bytes);
-        return 0;
-    }
+    if (one_case(argc, argv, conv_2d_case)) return 0;
     check_all_matrices();
     check_refusals();
     bool built = false;

@@ -68,37 +68,25 @@ inline void filter_step_4(const Values &a, const Values &b, const Values &c, Val
     }
 }
 
-void filter_step_2_of_7(const Values *g, Values *u) {
+// F(2,7) and F(4,5): at 1, -1 the sums of the taps, at 2, -2 with rising powers of two, at 1/2, -1/2 with falling ones.
+template <int64_t TAPS>
+void filter_step_8(const Values *g, Values *u) {
     for (int64_t k = 0; k < kChunk; ++k) {
-        const int16_t even = word(g[0][k] + g[2][k] + g[4][k] + g[6][k]), odd = word(g[1][k] + g[3][k] + g[5][k]);
-        const int16_t rising = word(g[0][k] + 4 * g[2][k] + 16 * g[4][k] + 64 * g[6][k]);
-        const int16_t rising_odd = word(2 * g[1][k] + 8 * g[3][k] + 32 * g[5][k]);
-        const int16_t falling = word(64 * g[0][k] + 16 * g[2][k] + 4 * g[4][k] + g[6][k]);
-        const int16_t falling_odd = word(32 * g[1][k] + 8 * g[3][k] + 2 * g[5][k]);
+        int16_t sums[2] = {0, 0}, rising[2] = {0, 0}, falling[2] = {0, 0};  // of even taps, of odd ones
+        for (int64_t tap = 0; tap < TAPS; ++tap) {
+            const int64_t odd = tap % 2;
+            sums[odd] = word(sums[odd] + g[tap][k]);
+            rising[odd] = word(rising[odd] + (1 << tap) * g[tap][k]);
+            falling[odd] = word(falling[odd] + (1 << (TAPS - 1 - tap)) * g[tap][k]);
+        }
         u[0][k] = word(-90 * g[0][k]);
-        u[1][k] = word(-20 * (even + odd));
-        u[2][k] = word(-20 * (even - odd));
-        u[3][k] = word(rising + rising_odd);
-        u[4][k] = word(rising - rising_odd);
-        u[5][k] = word(falling + falling_odd);
-        u[6][k] = word(falling - falling_odd);
-        u[7][k] = word(90 * g[6][k]);
-    }
-}
-
-void filter_step_4_of_5(const Values *g, Values *u) {
-    for (int64_t k = 0; k < kChunk; ++k) {
-        const int16_t even = word(g[0][k] + g[2][k] + g[4][k]), odd = word(g[1][k] + g[3][k]);
-        const int16_t rising = word(g[0][k] + 4 * g[2][k] + 16 * g[4][k]), rising_odd = word(2 * g[1][k] + 8 * g[3][k]);
-        const int16_t falling = word(16 * g[0][k] + 4 * g[2][k] + g[4][k]), falling_odd = word(8 * g[1][k] + 2 * g[3][k]);
-        u[0][k] = word(-90 * g[0][k]);
-        u[1][k] = word(-20 * (even + odd));
-        u[2][k] = word(-20 * (even - odd));
-        u[3][k] = word(rising + rising_odd);
-        u[4][k] = word(rising - rising_odd);
-        u[5][k] = word(falling + falling_odd);
-        u[6][k] = word(falling - falling_odd);
-        u[7][k] = word(90 * g[4][k]);
+        u[1][k] = word(-20 * (sums[0] + sums[1]));
+        u[2][k] = word(-20 * (sums[0] - sums[1]));
+        u[3][k] = word(rising[0] + rising[1]);
+        u[4][k] = word(rising[0] - rising[1]);
+        u[5][k] = word(falling[0] + falling[1]);
+        u[6][k] = word(falling[0] - falling[1]);
+        u[7][k] = word(90 * g[TAPS - 1][k]);
     }
 }
 
@@ -126,9 +114,9 @@ void transform_filters(const WinogradShape &s, const int8_t *w, int32_t zero_poi
         }
     }
     if (count == 7) {
-        filter_step_2_of_7(taps, u);
+        filter_step_8<7>(taps, u);
     } else if (count == 5) {
-        filter_step_4_of_5(taps, u);
+        filter_step_8<5>(taps, u);
     } else if (count == 3) {
         filter_step_4(taps[0], taps[1], taps[2], u, 1);
     } else if (s.positions == 36) {
