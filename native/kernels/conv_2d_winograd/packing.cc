@@ -2,6 +2,7 @@
 #include <emmintrin.h>
 #include <string.h>
 
+#include "../transpose_sse2.h"
 #include "winograd.h"
 
 namespace zp {
@@ -131,13 +132,9 @@ void store(uint8_t *to, __m128i v) { _mm_storeu_si128(reinterpret_cast<__m128i *
 
 // Four pairs of four channels, which are `step` values apart, to four lines of lanes.
 void spread(const int16_t *u, int64_t step, int64_t lines, int64_t line_bytes, uint8_t *to) {
-    const __m128i a = load(u), b = load(u + step), c = load(u + 2 * step), d = load(u + 3 * step);
-    const __m128i ab = _mm_unpacklo_epi32(a, b), cd = _mm_unpacklo_epi32(c, d);
-    const __m128i ab_high = _mm_unpackhi_epi32(a, b), cd_high = _mm_unpackhi_epi32(c, d);
-    store(to, _mm_unpacklo_epi64(ab, cd));
-    if (lines > 1) store(to + line_bytes, _mm_unpackhi_epi64(ab, cd));
-    if (lines > 2) store(to + 2 * line_bytes, _mm_unpacklo_epi64(ab_high, cd_high));
-    if (lines > 3) store(to + 3 * line_bytes, _mm_unpackhi_epi64(ab_high, cd_high));
+    __m128i rows[4] = {load(u), load(u + step), load(u + 2 * step), load(u + 3 * step)};
+    transpose(rows);
+    for (int64_t line = 0; line < 4 && line < lines; ++line) store(to + line * line_bytes, rows[line]);
 }
 
 // Weights of the panel of `width` channels from `weights` on. (SSE2 is part of x86-64.)

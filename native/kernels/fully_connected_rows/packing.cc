@@ -3,6 +3,7 @@
 #include <emmintrin.h>  // SSE2, which every x86-64 CPU has
 #include <string.h>
 
+#include "../transpose_sse2.h"
 #include "rows.h"
 
 namespace zp {
@@ -42,15 +43,9 @@ uint32_t four_weights(const int8_t *w, int64_t left) {
 }
 
 // Four groups of four neighbouring channels: 16 weights each in, a vector of their lanes for each group out.
-void transpose(const int8_t *w, int64_t k, __m128i *out) {
-    __m128i rows[4];
-    for (int c = 0; c < 4; ++c) rows[c] = _mm_loadu_si128(reinterpret_cast<const __m128i *>(w + c * k));
-    const __m128i a = _mm_unpacklo_epi32(rows[0], rows[1]), b = _mm_unpacklo_epi32(rows[2], rows[3]);
-    const __m128i c = _mm_unpackhi_epi32(rows[0], rows[1]), d = _mm_unpackhi_epi32(rows[2], rows[3]);
-    out[0] = _mm_unpacklo_epi64(a, b);
-    out[1] = _mm_unpackhi_epi64(a, b);
-    out[2] = _mm_unpacklo_epi64(c, d);
-    out[3] = _mm_unpackhi_epi64(c, d);
+void groups_of(const int8_t *w, int64_t k, __m128i (&out)[4]) {
+    for (int c = 0; c < 4; ++c) out[c] = _mm_loadu_si128(reinterpret_cast<const __m128i *>(w + c * k));
+    transpose(out);
 }
 
 void put(uint8_t *to, __m128i v) { _mm_storeu_si128(reinterpret_cast<__m128i *>(to), v); }
@@ -67,7 +62,7 @@ void spread_bytes(const RowsShape &s, const Panel &p, int32_t c0, uint8_t *to) {
         if (together == 4) {
             for (; k + 16 <= s.k; k += 16) {
                 __m128i groups[4];
-                transpose(w + k, s.k, groups);
+                groups_of(w + k, s.k, groups);
                 for (int g = 0; g < 4; ++g) put(lane + (k / 4 + g) * step, _mm_sub_epi8(groups[g], origin));
             }
         }
@@ -112,13 +107,13 @@ void spread_halves(const RowsShape &s, const Panel &p, uint8_t *to) {
             uint8_t *at = place_of_halves(s, p, c, 0, to, &high);
             for (int64_t k = 0; k < whole; k += 16) {
                 __m128i first[4], second[4];
-                transpose(p.weights + c * s.k + k, s.k, first);
+                groups_of(p.weights + c * s.k + k, s.k, first);
                 if (p.narrow) {
                     put(at, halves(first[0], first[1]));
                     put(at + step, halves(first[2], first[3]));
                     at += 2 * step;
                 } else {
-                    transpose(p.weights + (c + 4) * s.k + k, s.k, second);
+                    groups_of(p.weights + (c + 4) * s.k + k, s.k, second);
                     for (int g = 0; g < 4; ++g, at += step) put(at, halves(first[g], second[g]));
                 }
             }

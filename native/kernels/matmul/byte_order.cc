@@ -205,12 +205,8 @@ bool light(const Masses (&m)[kChunk]) {
 ChunkOrder order_chunk(const ChunkWeights &weights, int effort) {
     Masses m[kChunk];
     masses_of(weights, m);
-    ChunkOrder out = {kPairs, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}};
-    if (octs_within(m)) {
-        out.kind = kOcts;
-        return out;
-    }
-    if (effort > 0 && light(m) && find_octs(m, out.order)) {
+    ChunkOrder out = kNaturalOrder;
+    if (octs_within(m) || (light(m) && find_octs(m, out.order))) {
         out.kind = kOcts;
         return out;
     }
@@ -220,20 +216,16 @@ ChunkOrder order_chunk(const ChunkWeights &weights, int effort) {
         return out;
     }
     Search search(m, effort);
-    if (effort > 0 && search.find_quads()) {
+    if (search.find_quads()) {
         out.kind = kQuads;
         search.write(4, out.order);
     } else if (first && pairs_within(m, 8, 16)) {
         out.kind = kHalves;
-    } else if (effort > 0 && search.best() >= 2 && search.find_pairs(2)) {
+    } else if (search.best() >= 2 && search.find_pairs(2)) {
         out.kind = kHalves;
         search.write(2, out.order);
-    } else if (pairs_within(m, 0, 16)) {
-        out.kind = kPairs;
-    } else if (effort > 0 && search.find_pairs(0)) {
-        search.write(0, out.order);
-    } else if (effort > 0) {
-        search.balance();
+    } else if (!pairs_within(m, 0, 16)) {
+        if (!search.find_pairs(0)) search.balance();
         search.write(0, out.order);
     }
     return out;

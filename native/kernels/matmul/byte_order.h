@@ -36,8 +36,11 @@ struct ChunkOrder {
     uint8_t order[kChunk];
 };
 
-// `effort`: how many sums are tried at most, for each kind; with 0 the order is the natural one. The kind may be kPairs although some
-// pairs break the rule.
+// The natural one; which kind it is, `kind_of_ordered` tells.
+constexpr ChunkOrder kNaturalOrder = {kPairs, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}};
+
+// The order with the longest sums that a search finds: the natural one if it is as good. `effort`: how many sums are tried at most, for
+// each kind. The kind may be kPairs although some pairs break the rule.
 ChunkOrder order_chunk(const ChunkWeights &weights, int effort);
 
 // The best kind that weights are in the order that they have; false where even their pairs break the rule.

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "../transpose_sse2.h"
 #include "matmul.h"
 
 namespace zp {
@@ -59,16 +60,6 @@ WeightSums sums_of(const int8_t *w, int64_t n, int32_t zero_point, const int8_t 
     for (int lane = 0; lane < 16 && n > 0; ++lane)
         s.centred = s.centred && least[lane] - 128 - zero_point >= -128 && most[lane] - 128 - zero_point <= 127;
     return s;
-}
-
-// Four rows of four values of 32 bits, columns to rows.
-void transpose(__m128i (&v)[4]) {
-    const __m128i a = _mm_unpacklo_epi32(v[0], v[1]), b = _mm_unpacklo_epi32(v[2], v[3]);
-    const __m128i c = _mm_unpackhi_epi32(v[0], v[1]), d = _mm_unpackhi_epi32(v[2], v[3]);
-    v[0] = _mm_unpacklo_epi64(a, b);
-    v[1] = _mm_unpackhi_epi64(a, b);
-    v[2] = _mm_unpacklo_epi64(c, d);
-    v[3] = _mm_unpackhi_epi64(c, d);
 }
 
 // Sixteen values of four channels, in four neighbouring lanes of `groups` groups that lie `step` bytes apart.

@@ -90,7 +90,7 @@ private:
     }
 
     static void add(int64_t place, const NaturalChunk &chunk, bool natural, Chunks *chunks) {
-        const ChunkOrder order = order_chunk(chunk.weights, natural ? 0 : kEffort);
+        const ChunkOrder order = natural ? kNaturalOrder : order_chunk(chunk.weights, kEffort);
         push({place, order, in_order(chunk.weights, order.order)}, chunks);
         if (chunk.has_rest) push({place, order, in_order(chunk.rest, order.order)}, chunks);
     }
