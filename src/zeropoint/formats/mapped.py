@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import mmap
 import os
-import stat
 from collections.abc import Iterable
 
 import numpy as np
 
 from zeropoint.errors import FormatError
+from zeropoint.formats.file import opened
 
 
 class MappedFile(mmap.mmap):
@@ -22,13 +22,10 @@ class MappedFile(mmap.mmap):
         """Raises ``FormatError`` where somebody wrote into the file since it was mapped. (A file that took its place is
         another one: this one lives on without a name.)"""
         try:
-            descriptor = _opened(self.path)
+            now = os.stat(self.path)  # noqa: PTH116 (pathlib would be imported for this alone)
         except OSError:
             return
-        try:
-            now, then = os.fstat(descriptor), self.state
-        finally:
-            os.close(descriptor)
+        then = self.state
         same = (now.st_dev, now.st_ino) == (then.st_dev, then.st_ino)
         if same and (now.st_size, now.st_mtime_ns) != (then.st_size, then.st_mtime_ns):
             raise FormatError(
@@ -47,33 +44,13 @@ def map_file(path: str | os.PathLike[str]) -> MappedFile | bytes:
 
     Raises ``FormatError`` where there is no such file, it is no file, or it cannot be read.
     """
-    name = os.fsdecode(path)
-    try:
-        descriptor = _opened(path)
+    with opened(path) as (file, state):
         try:
-            state = os.fstat(descriptor)
-            if not stat.S_ISREG(state.st_mode):
-                raise FormatError(f"{name}: not a file (a directory or a device); give the path of a .tflite file")
-            return _mapped(descriptor, path, state)
-        finally:
-            os.close(descriptor)
-    except (OSError, ValueError) as error:
-        raise FormatError(f"{name}: cannot be read ({error}); check the path") from error
-
-
-def _mapped(descriptor: int, path: str | os.PathLike[str], state: os.stat_result) -> MappedFile | bytes:
-    try:
-        mapped = MappedFile(descriptor, 0, access=mmap.ACCESS_READ)
-    except (OSError, ValueError):
-        with os.fdopen(os.dup(descriptor), "rb") as file:
-            return file.read()
-    mapped.path, mapped.state = path, state
-    return mapped
-
-
-def _opened(path: str | os.PathLike[str]) -> int:
-    """A descriptor to read from; does not wait for who writes into a pipe."""
-    return os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+            mapped = MappedFile(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except (OSError, ValueError):
+            return file.readall()
+        mapped.path, mapped.state = path, state
+        return mapped
 
 
 def mapped_file(array: np.ndarray | None) -> MappedFile | None:
