@@ -147,9 +147,10 @@ def _four_bits(to: Lowering, w: int, zero_point: int) -> tuple[int, int, bool]:
     So do INT4 weights, and those of any 8-bit type that span 16 codes or fewer, once they and their zero point move
     together (``w - Z`` stays what it was). Kernels then read half a byte for each.
     """
-    codes = to_int8(to.required_constant(w, "the weights"))
-    if codes.size == 0 or int(np.ptp(codes[0].astype(np.int16))) > 15:  # most layers: one look at one row
+    stored = to.required_constant(w, "the weights")
+    if stored.size == 0 or int(np.ptp(stored[0].astype(np.int16))) > 15:  # most layers: one look at one row
         return to.use(w), zero_point, False
+    codes = to_int8(stored)
     low, high = int(codes.min()), int(codes.max())
     origin = 0 if low >= -8 and high <= 7 else low + 8
     if high - low > 15 or not -128 <= zero_point - origin <= 127:
